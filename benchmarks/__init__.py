@@ -1,0 +1,1 @@
+"""Reproducible measurements with their baselines in the same run."""

@@ -1,0 +1,1 @@
+"""dfindex: an embedding index and similarity search for media forensics."""

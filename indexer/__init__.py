@@ -1,0 +1,1 @@
+"""Bytes in, an index on disk out."""

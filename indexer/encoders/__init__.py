@@ -1,0 +1,1 @@
+"""Encoders: frozen vision transformers behind one face."""

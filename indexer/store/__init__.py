@@ -1,0 +1,1 @@
+"""The index on disk: immutable segments, a catalog, and caches that can be rebuilt."""

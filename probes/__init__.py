@@ -1,0 +1,1 @@
+"""Frozen features and labels in, heads and evidence about them out."""
