@@ -1,0 +1,54 @@
+"""`dfindex build`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from dfindex.cli.main import OK, SOME_FAILED
+from dfindex.cli.options import as_json, encoder_options, index_option, print_json
+
+
+@click.command()
+@click.argument("paths", nargs=-1, required=True, metavar="PATH...", type=click.Path())
+@index_option
+@encoder_options
+@click.option("--workers", type=click.IntRange(1), help="Processes that decode; one a core.")
+@click.option("--batch-size", type=click.IntRange(1), help="Pictures in one pass of the model.")
+@click.option("--labels", type=click.Path(dir_okay=False), metavar="CSV", help="Labels to apply.")
+@click.option("--label-from-folders", is_flag=True, help="Label by folder names: real, fake/GEN.")
+@click.option("--prune", is_flag=True, help="Forget indexed files that have vanished.")
+@click.option("--retry-failed", is_flag=True, help="Read all failed files again.")
+@click.option("--strict", is_flag=True, help="Exit with 4 where files failed.")
+@click.option("--max-pixels", type=click.IntRange(1), help="Largest picture; 178,956,970.")
+@click.option("--max-bytes", type=click.IntRange(1), help="Largest file.")
+@click.option("--max-seconds", type=click.FloatRange(0.1), help="Longest time for one file.")
+@click.option("--progress/--no-progress", "show", default=None, help="Show or hide progress.")
+@as_json
+def build(
+    paths: tuple[str, ...],
+    index: Path,
+    strict: bool,
+    show: bool | None,
+    as_json: bool,
+    **given: Any,
+) -> int:
+    """Index files and folders.
+
+    A second run reads only what is new or changed; a run that was stopped goes on where it was.
+    Every file ends as indexed or in dfindex failures, none is skipped in silence.
+    """
+    from dfindex.cli.progress import shown_progress
+    from dfindex.index import build_report
+    from dfindex.tables import build_summary
+
+    with shown_progress(sys.stderr.isatty() if show is None else show) as progress:
+        report = build_report(paths, index=index, progress=progress, **given)
+    if as_json:
+        print_json(report)
+    else:
+        build_summary(report, index)
+    return SOME_FAILED if strict and report.failed_in_all else OK

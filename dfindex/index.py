@@ -1,0 +1,279 @@
+"""An index as people use it from Python: build, open, search, look."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self, TypedDict, Unpack
+
+from indexer.store.reader import IndexReader
+
+if TYPE_CHECKING:
+    from indexer.build import BuildOptions, BuildReport, Progress
+    from indexer.store.catalog import Failure, MediaCounts
+    from indexer.types import Encoder, Float32, Sample
+    from search.query import Searcher
+    from search.results import SearchResult
+
+DEFAULT_FOLDER = ".dfindex"
+_BATCH_ON_CPU = 8
+_BATCH_ON_ACCELERATOR = 64
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpaceStatus:
+    """A space in figures; ``ann`` says what its nearest-neighbour cache is."""
+
+    name: str
+    encoder: str
+    fingerprint: str
+    dim: int
+    samples: int
+    bytes_per_sample: int
+    ann: dict[str, Any] | None
+    devices: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Status:
+    """An index in figures."""
+
+    index: str
+    generation: int
+    media: MediaCounts
+    samples: dict[str, int]
+    spaces: tuple[SpaceStatus, ...]
+    bytes: int
+    version: int
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the figures as plain JSON values."""
+        return asdict(self)
+
+
+class Index:
+    """A published generation of an index, open for reading."""
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self._reader = IndexReader(self.path)
+        self._searchers: dict[str, Searcher] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the index."""
+        self._reader.close()
+
+    def search(
+        self,
+        query: str | Path,
+        k: int = 10,
+        *,
+        where: str | None = None,
+        space: str | None = None,
+        min_score: float | None = None,
+        max_fpr: float | None = None,
+        encoder: str | Path | Encoder | None = None,
+        device: str = "auto",
+        precision: str = "auto",
+    ) -> SearchResult:
+        """Find the ``k`` samples nearest to a picture, or to a sample named by its id.
+
+        ``encoder`` is only needed where the one that made the space cannot be found by itself.
+        Raise MediaError where the picture cannot be read, UsageError where an option makes no
+        sense, SpaceMismatchError where the encoder is another one.
+        """
+        searcher = self._searcher(space, encoder, device, precision)
+        return searcher.search(
+            self._query_path(query), k=k, where=where, min_score=min_score, max_fpr=max_fpr
+        )
+
+    def embeddings(
+        self, space: str | None = None, *, where: str | None = None
+    ) -> tuple[Float32, list[Sample]]:
+        """Return unit vectors (n, dim) float32 and their samples, in step, by id."""
+        from search.query import allowed_ids
+
+        ids = allowed_ids(self._reader.catalog, where)
+        found = self._reader.space(space).embeddings(None if ids is None else ids.tolist())
+        return found.vectors, self._reader.catalog.samples(found.ids.tolist())
+
+    def failures(self) -> list[Failure]:
+        """Return every file that could not be indexed."""
+        return self._reader.catalog.failures()
+
+    def status(self) -> Status:
+        """Return the index in figures."""
+        from indexer.store.migrations import FORMAT_VERSION
+
+        catalog = self._reader.catalog
+        return Status(
+            index=str(self.path),
+            generation=catalog.generation,
+            media=catalog.media_counts(),
+            samples=catalog.sample_counts(),
+            spaces=tuple(self._space_status(row.fingerprint) for row in catalog.spaces()),
+            bytes=_folder_bytes(self.path),
+            version=FORMAT_VERSION,
+        )
+
+    def labels(self) -> list[dict[str, str | None]]:
+        """Return every label with the path it belongs to, by path."""
+        rows = self._reader.catalog.query(
+            'SELECT p.path, l.label, l.generator, l.source, l."group" FROM labels l '
+            "JOIN paths p ON p.sha256 = l.sha256 ORDER BY p.path"
+        )
+        names = ("path", "label", "generator", "source", "group")
+        return [dict(zip(names, row, strict=True)) for row in rows]
+
+    def _space_status(self, fingerprint: str) -> SpaceStatus:
+        space = self._reader.space(fingerprint)
+        segments = self._reader.catalog.segments(fingerprint)
+        rows = sum(one.rows for one in segments)
+        info = space.ann
+        return SpaceStatus(
+            name=space.row.name,
+            encoder=space.row.encoder.source,
+            fingerprint=fingerprint,
+            dim=space.row.dim,
+            samples=space.row.samples,
+            bytes_per_sample=round(sum(one.bytes for one in segments) / rows) if rows else 0,
+            ann=info and {"kind": info.kind, "rows": info.rows, "recall_at_10": info.recall_at_10},
+            devices=tuple(sorted({f"{one.device} {one.precision}" for one in segments})),
+        )
+
+    def _searcher(
+        self,
+        space: str | None,
+        encoder: str | Path | Encoder | None,
+        device: str,
+        precision: str,
+    ) -> Searcher:
+        from search.query import Searcher
+
+        opened = self._reader.space(space)
+        fingerprint = opened.row.fingerprint
+        if fingerprint not in self._searchers or encoder is not None:
+            loaded = load_encoder(
+                encoder or _where_from(opened.row.encoder.source), device, precision
+            )
+            self._searchers[fingerprint] = Searcher(self._reader, opened, loaded)
+        return self._searchers[fingerprint]
+
+    def _query_path(self, query: str | Path) -> Path:
+        path = Path(query)
+        if path.exists() or not str(query).isdigit():
+            return path
+        raw = self._reader.catalog.raw_path(int(str(query)))
+        return path if raw is None else Path(os.fsdecode(raw))
+
+
+class BuildArguments(TypedDict, total=False):
+    """What `build` takes beside the paths and the index.
+
+    ``encoder`` is a name, a folder or an object, by default the packaged one; ``device`` and
+    ``precision`` are ``auto`` or a name; ``workers`` processes decode (default: one a core);
+    ``max_pixels``, ``max_bytes`` and ``max_seconds`` limit what one file may cost; ``prune``
+    forgets files that have vanished; ``retry_failed`` reads all failed files again.
+    """
+
+    encoder: str | Path | Encoder | None
+    device: str
+    precision: str
+    workers: int | None
+    batch_size: int | None
+    labels: str | Path | None
+    label_from_folders: bool
+    prune: bool
+    retry_failed: bool
+    max_pixels: int | None
+    max_bytes: int | None
+    max_seconds: float | None
+    progress: Progress | None
+
+
+def build(
+    paths: Sequence[str | Path],
+    *,
+    index: str | Path = DEFAULT_FOLDER,
+    **arguments: Unpack[BuildArguments],
+) -> Index:
+    """Index files and folders, and open the result; a second run only reads what is new.
+
+    Raise UsageError where a path does not exist, IndexLockedError where another process is
+    writing to the index.
+    """
+    build_report(paths, index=index, **arguments)
+    return Index(index)
+
+
+def build_report(
+    paths: Sequence[str | Path],
+    *,
+    index: str | Path = DEFAULT_FOLDER,
+    **arguments: Unpack[BuildArguments],
+) -> BuildReport:
+    """Index files and folders as `build` does, and report what became of every one of them."""
+    from indexer.build import build as run
+    from indexer.store.writer import IndexWriter
+
+    with IndexWriter(Path(index)) as writer:
+        encoder = load_encoder(
+            arguments.get("encoder"),
+            arguments.get("device", "auto"),
+            arguments.get("precision", "auto"),
+        )
+        options = _options(arguments, on_cpu=encoder.device == "cpu")
+        roots = [Path(path) for path in paths]
+        return run(writer, encoder, roots, options, arguments.get("progress"))
+
+
+def _options(arguments: BuildArguments, *, on_cpu: bool) -> BuildOptions:
+    from indexer.decode import Limits
+
+    from indexer.build import BuildOptions
+
+    given = {name: arguments.get(f"max_{name}") for name in ("pixels", "bytes", "seconds")}
+    labels = arguments.get("labels")
+    return BuildOptions(
+        workers=arguments.get("workers") or os.cpu_count() or 1,
+        batch_size=arguments.get("batch_size")
+        or (_BATCH_ON_CPU if on_cpu else _BATCH_ON_ACCELERATOR),
+        limits=Limits(**{name: value for name, value in given.items() if value is not None}),
+        labels=Path(labels) if labels else None,
+        label_from_folders=arguments.get("label_from_folders", False),
+        prune=arguments.get("prune", False),
+        retry_failed=arguments.get("retry_failed", False),
+    )
+
+
+def load_encoder(encoder: str | Path | Encoder | None, device: str, precision: str) -> Encoder:
+    """Return an encoder: the object itself, or the one a name or folder stands for."""
+    from indexer.encoders.registry import load
+
+    if encoder is None or isinstance(encoder, str | Path):
+        return load(encoder, device=device, precision=precision)
+    return encoder
+
+
+def _where_from(source: str) -> str:
+    """Return what `registry.load` finds an encoder by, of a spec's source."""
+    kind, _, rest = source.partition(":")
+    return rest if kind in ("packaged", "folder", "registered") else source
+
+
+def _folder_bytes(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())

@@ -1,0 +1,124 @@
+"""Change an index that is there: remove, compact, mend, label."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from indexer.errors import IndexNotFoundError
+from indexer.store.layout import IndexFolder
+
+if TYPE_CHECKING:
+    from indexer.store.compaction import Compaction
+    from indexer.store.examination import Examination
+    from indexer.store.labelling import Labelling
+    from indexer.store.writer import IndexWriter
+
+
+@dataclass(frozen=True, kw_only=True)
+class Removal:
+    """How many files were removed, and which names fit none."""
+
+    removed: int
+    unknown: tuple[str, ...]
+
+
+def remove(index: Path, names: Sequence[str]) -> Removal:
+    """Delete files named by path, folder, SHA-256 or sample id from the index."""
+    with _writer(index) as writer:
+        found: set[bytes] = set()
+        unknown = []
+        for name in names:
+            raws = _files_named(writer, name)
+            found.update(raws)
+            if not raws:
+                unknown.append(name)
+        removed = writer.catalog.remove_paths(sorted(found)) if found else 0
+    return Removal(removed=removed, unknown=tuple(unknown))
+
+
+def compact(index: Path) -> Compaction:
+    """Rewrite the segments without what was removed."""
+    from indexer.store.compaction import compact as run
+
+    with _writer(index) as writer:
+        return run(writer)
+
+
+def doctor(index: Path, *, repair: bool) -> Examination:
+    """Check an index, and mend it where ``repair``."""
+    from indexer.store.examination import examine
+    from indexer.store.repair import repair as mend
+
+    if not IndexFolder(index).exists():
+        raise IndexNotFoundError(f"there is no index at {index}; build one with dfindex build")
+    return mend(index) if repair else examine(index)
+
+
+def import_labels(index: Path, csv: Path) -> Labelling:
+    """Apply the labels of a CSV file."""
+    from indexer.labels import read_labels
+    from indexer.store.labelling import assign_labels
+
+    rows = read_labels(csv)
+    with _writer(index) as writer:
+        return assign_labels(writer.catalog, rows)
+
+
+def set_label(
+    index: Path,
+    name: str,
+    value: str,
+    *,
+    generator: str | None = None,
+    source: str | None = None,
+    group: str | None = None,
+) -> int:
+    """Label what a path, SHA-256 or id names; return how many contents that were."""
+    from indexer.labels import check_label
+    from indexer.store.changes import Label
+
+    label = Label(
+        label=check_label(value, "label set"), generator=generator, source=source, group=group
+    )
+    with _writer(index) as writer:
+        raws = _files_named(writer, name)
+        contents = [
+            sha256
+            for (sha256,) in writer.catalog.query(
+                "SELECT DISTINCT sha256 FROM paths WHERE state = 'indexed' "
+                "AND raw IN (SELECT unnest($raws::BLOB[]))",
+                {"raws": raws},
+            )
+        ]
+        if contents:
+            writer.catalog.set_labels(dict.fromkeys(contents, label))
+    return len(contents)
+
+
+def _files_named(writer: IndexWriter, name: str) -> list[bytes]:
+    """Return the paths a name stands for: a file, all below a folder, a content, a sample."""
+    raw = os.fsencode(Path(name).absolute())
+    rows = writer.catalog.query(
+        """
+        SELECT raw FROM paths WHERE raw = $raw OR path = $name OR sha256 = lower($name)
+           OR starts_with(hex(raw), $below)
+           OR sha256 IN (SELECT sha256 FROM samples WHERE id = TRY_CAST($name AS BIGINT))
+        """,
+        {"raw": raw, "name": name, "below": (raw.rstrip(b"/") + b"/").hex().upper()},
+    )
+    return [bytes(row[0]) for row in rows]
+
+
+@contextmanager
+def _writer(index: Path) -> Iterator[IndexWriter]:
+    from indexer.store.writer import IndexWriter
+
+    if not IndexFolder(index).exists():
+        raise IndexNotFoundError(f"there is no index at {index}; build one with dfindex build")
+    with IndexWriter(index) as writer:
+        yield writer

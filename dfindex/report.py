@@ -1,0 +1,93 @@
+"""A search's result as one self-contained page."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import io
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from indexer.decode import Limits, decode_image, read_file
+from jinja2 import Environment, PackageLoader, select_autoescape
+from markupsafe import Markup, escape
+
+from indexer.errors import MediaError
+from indexer.store.durable import replace_file
+
+if TYPE_CHECKING:
+    from search.results import Hit, SearchResult
+
+THUMBNAIL = 640  # longest side in pixels
+
+WORDS = {
+    "exact": "exact copy, byte for byte",
+    "copy": "copy",
+    "altered_copy": "altered copy",
+    "similar": "similar, not verified",
+    "unrelated": "nearest, but unrelated",
+    "not_assessable": "cannot be assessed",
+}
+
+
+def write_report(path: Path, result: SearchResult) -> None:
+    """Write the page; pictures that are gone or changed since are said to be so."""
+    replace_file(path, lambda file: file.write(render(result).encode()))
+
+
+def render(result: SearchResult) -> str:
+    """Return the page as HTML, with all pictures inside."""
+    from dfindex import __version__
+
+    environment = Environment(
+        loader=PackageLoader("dfindex"), autoescape=select_autoescape(), trim_blocks=True
+    )
+    environment.filters["basename"] = lambda path: Path(path).name
+    return environment.get_template("search.html").render(
+        result=result,
+        headline=_headline(result),
+        version=__version__,
+        made_at=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        query_image=thumbnail(Path(result.query.path), result.query.sha256),
+        hits=[(hit, _hit_image(hit), None) for hit in result.hits],
+        words=WORDS,
+        picture=_picture,
+    )
+
+
+def thumbnail(path: Path, sha256: str) -> str | None:
+    """Return a picture as a data URI, or None where it cannot be read or is another one now."""
+    limits = Limits()
+    try:
+        data = read_file(path, limits=limits)
+        if hashlib.sha256(data).hexdigest() != sha256:
+            return None
+        image = decode_image(data, limits=limits, at_least=THUMBNAIL // 2).image
+    except MediaError:
+        return None
+    image.thumbnail((THUMBNAIL, THUMBNAIL))
+    buffer = io.BytesIO()
+    image.save(buffer, "JPEG", quality=85)
+    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
+
+
+def _hit_image(hit: Hit) -> str | None:
+    return thumbnail(Path(hit.sample.path), hit.sample.sha256)
+
+
+def _picture(image: str | None, description: str) -> Markup:
+    if image is None:
+        return Markup('<div class="gone">the file is gone or has changed since</div>')
+    return Markup('<img src="{}" alt="{}">').format(image, escape(description))
+
+
+def _headline(result: SearchResult) -> str:
+    name = Path(result.query.path).name
+    found = [hit for hit in result.hits if hit.verdict in ("exact", "copy", "altered_copy")]
+    if found:
+        return f"{name}: {len(found)} {'copy' if len(found) == 1 else 'copies'} found"
+    similar = sum(hit.verdict == "similar" for hit in result.hits)
+    if similar:
+        return f"{name}: no verified copy, {similar} similar"
+    return f"{name}: no finding"

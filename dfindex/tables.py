@@ -1,0 +1,200 @@
+"""Results as tables for people."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from dfindex.index import Status
+    from dfindex.maintenance import Removal
+    from indexer.build import BuildReport
+    from indexer.store.catalog import Failure
+    from indexer.store.compaction import Compaction
+    from indexer.store.examination import Examination
+    from indexer.store.labelling import Labelling
+    from search.results import Hit, SearchResult
+
+_LISTED = 20
+_VERDICT_STYLES = {
+    "exact": "bold green",
+    "copy": "green",
+    "altered_copy": "bold yellow",
+    "similar": "cyan",
+}
+
+
+def build_summary(report: BuildReport, index: Path) -> None:
+    """Say what a build did with every file it saw."""
+    console = _console()
+    read = report.embedded + report.linked + report.failed
+    rate = f", {read / report.seconds:.1f} a second" if read and report.seconds > 0 else ""
+    console.print(
+        f"{report.seen} files seen: {report.unchanged} unchanged, {report.embedded} embedded, "
+        f"{report.linked} further copies of known contents, {report.failed} failed "
+        f"({report.seconds:.1f} s{rate})."
+    )
+    if report.failed_in_all:
+        console.print(
+            f"{report.failed_in_all} files in the index could not be indexed; "
+            "dfindex failures lists them with reasons."
+        )
+    _missing(console, report)
+    if report.labelled or report.labels_unmatched:
+        console.print(f"{report.labelled} contents labelled.")
+        _list(console, "label lines that name nothing in the index", report.labels_unmatched)
+    console.print(f"Index {index} is at generation {report.generation}.")
+
+
+def _missing(console: Console, report: BuildReport) -> None:
+    if report.pruned:
+        console.print(f"{report.pruned} files that have vanished were removed from the index.")
+    if report.missing:
+        _list(console, "indexed files have vanished", report.missing)
+        console.print("They stay in the index; dfindex build --prune forgets them.")
+
+
+def status_table(status: Status) -> None:
+    """Show an index in figures."""
+    console = _console()
+    media = status.media
+    console.print(f"Index {status.index}, generation {status.generation}, {_size(status.bytes)}")
+    console.print(
+        f"Files: {media.seen} seen = {media.indexed} indexed + {media.failed} failed; "
+        f"{media.missing} vanished since, {media.removed} removed."
+    )
+    console.print(
+        "Samples: " + ", ".join(f"{count} {kind}" for kind, count in status.samples.items())
+    )
+    table = Table(
+        "space", "encoder", "fingerprint", "samples", "bytes each", "neighbours", "made on"
+    )
+    for space in status.spaces:
+        ann = space.ann
+        table.add_row(
+            space.name,
+            space.encoder,
+            space.fingerprint,
+            str(space.samples),
+            f"{space.bytes_per_sample:,}",
+            f"{ann['kind']}, recall@10 {ann['recall_at_10']:.3f}" if ann else "not cached",
+            ", ".join(space.devices),
+        )
+    console.print(table)
+
+
+def failures_table(rows: Sequence[Failure]) -> None:
+    """List failures by path."""
+    console = _console()
+    if not rows:
+        console.print("No file failed.")
+        return
+    table = Table("path", "reason", "message")
+    for row in rows:
+        table.add_row(Text(row.path), row.reason, Text(row.message))
+    console.print(table)
+
+
+def hits_table(result: SearchResult) -> None:
+    """Show the hits of a search under what they speak for."""
+    console = _console()
+    done = result.completeness
+    console.print(
+        f"Searched {done.indexed} indexed of {done.seen} files ({done.failed} failed), "
+        f"space {result.index.space}, in {result.timing_ms.total:.0f} ms."
+    )
+    if not result.hits:
+        console.print("Nothing reaches the threshold.")
+        return
+    table = Table("", "score", "verdict", "path", "size", "label")
+    for hit in result.hits:
+        table.add_row(
+            str(hit.rank),
+            f"{hit.score:.4f}",
+            Text(hit.verdict.value, style=_VERDICT_STYLES.get(hit.verdict.value, "dim")),
+            Text(hit.sample.path),
+            f"{hit.sample.width}x{hit.sample.height}",
+            _label(hit),
+        )
+    console.print(table)
+    if not result.found:
+        console.print("No finding: these are only the nearest, none of them reaches the threshold.")
+
+
+def removal_summary(result: Removal) -> None:
+    """Say what was removed."""
+    console = _console()
+    console.print(f"{result.removed} files removed from the index.")
+    _list(console, "names fit nothing in the index", result.unknown)
+
+
+def compaction_summary(result: Compaction) -> None:
+    """Say what a compaction gave back."""
+    _console().print(
+        f"{result.segments_before} segments are now {result.segments_after}; "
+        f"{result.rows_dropped} removed rows dropped, "
+        f"{_size(result.bytes_before)} became {_size(result.bytes_after)}."
+    )
+
+
+def examination_table(result: Examination) -> None:
+    """Show what is wrong with an index and what was done about it."""
+    console = _console()
+    if result.healthy:
+        console.print(f"Everything matches its checksum ({result.segments} segments).")
+    for finding in result.findings:
+        lost = f" Lost: {finding.loses}." if finding.loses else ""
+        console.print(Text(f"{finding.path}: {finding.problem}.{lost}"))
+    for action in result.actions:
+        console.print(Text(f"Mended: {action}."))
+    if result.quarantined:
+        console.print(f"{result.quarantined} files of interrupted commits lie in quarantine.")
+
+
+def labelling_summary(result: Labelling) -> None:
+    """Say what became of a file of labels."""
+    console = _console()
+    console.print(f"{result.labelled} contents labelled.")
+    _list(console, "lines name nothing in the index", result.unmatched)
+    _list(console, "lines contradict an earlier one about the same content", result.conflicts)
+
+
+def labels_table(rows: Sequence[dict[str, str | None]]) -> None:
+    """List labels by path."""
+    table = Table("path", "label", "generator", "source", "group")
+    for row in rows:
+        table.add_row(*(Text(value or "") for value in row.values()))
+    _console().print(table)
+
+
+def _label(hit: Hit) -> Text:
+    parts = (hit.sample.label, hit.sample.generator, hit.sample.source)
+    return Text(" ".join(part for part in parts if part))
+
+
+def _list(console: Console, what: str, names: Sequence[str]) -> None:
+    if not names:
+        return
+    console.print(f"{len(names)} {what}:")
+    for name in names[:_LISTED]:
+        console.print(Text(f"  {name}"))
+    if len(names) > _LISTED:
+        console.print(f"  and {len(names) - _LISTED} more (--json lists all)")
+
+
+def _size(count: int) -> str:
+    size = float(count)
+    for unit in ("bytes", "KiB", "MiB", "GiB"):
+        if size < 1024 or unit == "GiB":
+            return f"{size:.0f} {unit}" if unit == "bytes" else f"{size:.1f} {unit}"
+        size /= 1024
+    raise AssertionError
+
+
+def _console() -> Console:
+    return Console(soft_wrap=False, highlight=False)

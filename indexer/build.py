@@ -1,0 +1,310 @@
+"""Build an index: walk the corpus, decode, encode, store; resume where the last run stopped."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from indexer.corpus import folder_label, walk
+from indexer.decode import Limits
+from indexer.decode_pool import DecodePool, Prepared
+from indexer.engines.local import Read, extract
+from indexer.errors import StoreError
+from indexer.labels import LabelRow, read_labels
+from indexer.store.changes import FailedFile, Label, LinkedFile
+from indexer.store.labelling import assign_labels
+from indexer.store.patch_codec import PatchCodec
+from indexer.store.scan import Scan
+from indexer.store.writer import IndexWriter, NewSample
+from indexer.types import Encoder, Float32
+
+COMMIT_SECONDS = 4.0
+COMMIT_SAMPLES = 1024
+# Pictures whose tokens a new space's patch compression is fitted to; fewer with a slow model,
+# so that a kill still loses seconds only.
+CODEC_SAMPLES = 128
+CODEC_SAMPLES_AT_LEAST = 16
+
+
+class Progress(Protocol):
+    """Hears how a build goes on."""
+
+    def scanned(self, files: int) -> None:
+        """``files`` files were found so far."""
+
+    def started(self, pending: int) -> None:
+        """``pending`` files are to be read."""
+
+    def advanced(self, files: int) -> None:
+        """``files`` more files are done."""
+
+
+class Silent:
+    """A `Progress` that says nothing."""
+
+    def scanned(self, files: int) -> None:
+        """Say nothing."""
+
+    def started(self, pending: int) -> None:
+        """Say nothing."""
+
+    def advanced(self, files: int) -> None:
+        """Say nothing."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class BuildOptions:
+    """How to build. ``workers`` decode; ``batch_size`` pictures go through the model at once."""
+
+    workers: int
+    batch_size: int
+    limits: Limits = field(default_factory=Limits)
+    labels: Path | None = None
+    label_from_folders: bool = False
+    prune: bool = False
+    retry_failed: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class BuildReport:
+    """What a build did. Of the files ``seen``, ``unchanged`` needed no reading.
+
+    Of those read, ``embedded`` were new contents, ``linked`` were further copies of known ones,
+    and ``failed`` could not be read. ``failed_in_all`` counts all of the index's failures.
+    """
+
+    seen: int
+    unchanged: int
+    embedded: int
+    linked: int
+    failed: int
+    failed_in_all: int
+    missing: Sequence[str]
+    pruned: int
+    labelled: int
+    labels_unmatched: Sequence[str]
+    seconds: float
+    generation: int
+
+
+def build(
+    writer: IndexWriter,
+    encoder: Encoder,
+    roots: Sequence[Path],
+    options: BuildOptions,
+    progress: Progress | None = None,
+) -> BuildReport:
+    """Index every file below ``roots``, and report what became of it.
+
+    Whatever ends a build, what was committed stays; the next one goes on from there. Raise
+    UsageError where a root does not exist or the label file is wrong, before anything is read.
+    """
+    started = time.monotonic()
+    progress = progress or Silent()
+    rows = read_labels(options.labels) if options.labels else []
+    roots = [Path(root).absolute() for root in roots]
+    scan = Scan(writer.catalog, space=encoder.spec.fingerprint, retry_failed=options.retry_failed)
+    for seen in scan.add(walk(roots, exclude=[writer.folder.path])):
+        progress.scanned(seen)
+    seen, pending = scan.counts()
+    progress.started(pending)
+    tally = _read_all(writer, encoder, scan, options, progress) if pending else _Tally()
+    missing = scan.missing(roots)
+    pruned = writer.catalog.remove_paths([raw for raw, _ in missing]) if options.prune else 0
+    scan.mark_missing([] if options.prune else [raw for raw, _ in missing])
+    labelled, unmatched = _label(writer, rows, options)
+    writer.refresh_ann(encoder.spec.fingerprint)
+    writer.publish()
+    return BuildReport(
+        seen=seen,
+        unchanged=seen - pending,
+        embedded=tally.embedded,
+        linked=tally.linked,
+        failed=tally.failed,
+        failed_in_all=writer.catalog.media_counts().failed,
+        missing=[] if options.prune else [path for _, path in missing],
+        pruned=pruned,
+        labelled=labelled,
+        labels_unmatched=unmatched,
+        seconds=time.monotonic() - started,
+        generation=writer.catalog.generation,
+    )
+
+
+@dataclass
+class _Tally:
+    embedded: int = 0
+    linked: int = 0
+    failed: int = 0
+
+
+def _read_all(
+    writer: IndexWriter,
+    encoder: Encoder,
+    scan: Scan,
+    options: BuildOptions,
+    progress: Progress,
+) -> _Tally:
+    collector = _Collector(writer, encoder)
+    pool = DecodePool(workers=options.workers, preset=encoder.spec.preset, limits=options.limits)
+    with pool, collector:
+        stream = pool.map(
+            scan.pending(), known=collector.knows, ahead=max(64, 4 * options.batch_size)
+        )
+        for read in extract(encoder, stream, batch_size=options.batch_size):
+            collector.add(read)
+            progress.advanced(1)
+    return collector.tally
+
+
+class _Collector:
+    """Gathers what was read and commits it every few seconds, on a thread of its own.
+
+    The model goes on while a commit is written; at most one commit is under way, so that memory
+    stays bounded.
+    """
+
+    def __init__(self, writer: IndexWriter, encoder: Encoder) -> None:
+        self._writer = writer
+        self._encoder = encoder
+        self._spec = encoder.spec
+        self._codec = writer.codec(self._spec)
+        self._known = writer.embedded_contents(self._spec.fingerprint)
+        self._waiting: list[tuple[Prepared, Float32, Float32]] = []
+        self._samples: list[NewSample] = []
+        self._linked: list[LinkedFile] = []
+        self._failed: list[FailedFile] = []
+        self._committed_at = time.monotonic()
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="commit")
+        self._commit_under_way: Future[None] | None = None
+        self.tally = _Tally()
+
+    def __enter__(self) -> _Collector:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        # What was read is kept whatever ended the build, unless it was the store itself.
+        try:
+            if kind is None or not issubclass(kind, StoreError):
+                self._fit_codec()
+                self._commit()
+            self._wait()
+        finally:
+            self._thread.shutdown()
+
+    def knows(self, sha256: str) -> bool:
+        """Tell whether a content has an embedding already, or will have with the next commit."""
+        return bytes.fromhex(sha256) in self._known
+
+    def add(self, read: Read) -> None:
+        """Take one file's result."""
+        prepared = read.prepared
+        if prepared.problem is not None:
+            self._add_failure(prepared)
+        elif read.vector is None or read.patches is None or self.knows(str(prepared.sha256)):
+            self._linked.append(LinkedFile(file=prepared.file, sha256=str(prepared.sha256)))
+            self.tally.linked += 1
+        else:
+            self._known.add(bytes.fromhex(str(prepared.sha256)))
+            self._add_sample(prepared, read.vector, read.patches)
+            self.tally.embedded += 1
+        if self._is_due():
+            self._commit()
+
+    def _add_failure(self, prepared: Prepared) -> None:
+        assert prepared.problem is not None
+        self._failed.append(
+            FailedFile(file=prepared.file, sha256=prepared.sha256, problem=prepared.problem)
+        )
+        self.tally.failed += 1
+
+    def _add_sample(self, prepared: Prepared, vector: Float32, patches: Float32) -> None:
+        if self._codec is None:
+            self._waiting.append((prepared, vector, patches))
+            if len(self._waiting) >= CODEC_SAMPLES:
+                self._fit_codec()
+            return
+        self._samples.append(_sample(self._codec, prepared, vector, patches))
+
+    def _fit_codec(self) -> None:
+        """Fit a new space's patch compression to its first pictures."""
+        if self._codec is not None or not self._waiting:
+            return
+        tokens = np.concatenate([patches for _, _, patches in self._waiting])
+        self._codec = PatchCodec.fit(tokens)
+        self._writer.add_space(self._spec, self._codec)
+        self._samples = [_sample(self._codec, *one) for one in self._waiting]
+        self._waiting = []
+
+    def _is_due(self) -> bool:
+        late = time.monotonic() - self._committed_at >= COMMIT_SECONDS
+        if late and len(self._waiting) >= CODEC_SAMPLES_AT_LEAST:
+            self._fit_codec()
+        if self._waiting:
+            return False
+        return late or len(self._samples) >= COMMIT_SAMPLES
+
+    def _commit(self) -> None:
+        self._wait()
+        self._committed_at = time.monotonic()
+        samples, linked, failed = self._samples, self._linked, self._failed
+        self._samples, self._linked, self._failed = [], [], []
+        if samples or linked or failed:
+            self._commit_under_way = self._thread.submit(
+                self._writer.commit,
+                self._spec,
+                device=self._encoder.device,
+                precision=self._encoder.precision,
+                samples=samples,
+                linked=linked,
+                failed=failed,
+            )
+
+    def _wait(self) -> None:
+        if self._commit_under_way is not None:
+            self._commit_under_way.result()
+            self._commit_under_way = None
+
+
+def _sample(codec: PatchCodec, prepared: Prepared, vector: Float32, patches: Float32) -> NewSample:
+    return NewSample(
+        file=prepared.file,
+        sha256=str(prepared.sha256),
+        width=prepared.width,
+        height=prepared.height,
+        format=prepared.format,
+        vector=vector,
+        patch_row=codec.encode(patches[None])[0],
+    )
+
+
+def _label(
+    writer: IndexWriter, rows: Iterable[LabelRow], options: BuildOptions
+) -> tuple[int, list[str]]:
+    """Apply labels from folder names, then from the file, which overrules them."""
+    labelled = 0
+    if options.label_from_folders:
+        labelled += _label_from_folders(writer, folder_label)
+    result = assign_labels(writer.catalog, list(rows))
+    return labelled + result.labelled, result.unmatched
+
+
+def _label_from_folders(
+    writer: IndexWriter, rule: Callable[[str], tuple[str, str | None] | None]
+) -> int:
+    labels = {}
+    for path, sha256 in writer.catalog.query(
+        "SELECT path, sha256 FROM paths WHERE state = 'indexed' ORDER BY path DESC"
+    ):
+        named = rule(path)
+        if named is not None:
+            labels[sha256] = Label(label=named[0], generator=named[1])
+    if labels:
+        writer.catalog.set_labels(labels)
+    return len(labels)

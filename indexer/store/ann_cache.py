@@ -1,0 +1,102 @@
+"""FAISS files as a cache: named by generation, sealed, rebuilt whenever they do not fit."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from indexer.errors import IndexDamagedError
+from indexer.store.ann import FaissIndex, VectorIndex, recall
+from indexer.store.durable import (
+    TEMPORARY_SUFFIX,
+    file_sha256,
+    read_sealed_json,
+    write_sealed_json,
+)
+from indexer.types import Embeddings
+
+_KEPT = 2  # a reader that opened the generation before may still want its file
+
+
+@dataclass(frozen=True, kw_only=True)
+class AnnInfo:
+    """What a cached index covers and how good it is."""
+
+    generation: int
+    kind: str
+    rows: int
+    segments: tuple[int, ...]
+    recall_at_10: float
+    faiss_sha256: str
+
+
+class AnnCache:
+    """The folder of cached indexes of one space."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def write(
+        self, generation: int, segments: Sequence[int], embeddings: Embeddings, exact_up_to: int
+    ) -> AnnInfo:
+        """Build and keep an index over ``embeddings``, the contents of ``segments``."""
+        index = FaissIndex.build(embeddings, exact_up_to=exact_up_to)
+        self._folder.mkdir(parents=True, exist_ok=True)
+        path = self._faiss(generation)
+        temporary = path.with_name(path.name + TEMPORARY_SUFFIX)
+        index.save(temporary)
+        info = AnnInfo(
+            generation=generation,
+            kind=index.kind,
+            rows=len(index),
+            segments=tuple(segments),
+            recall_at_10=1.0 if index.kind == "flat" else recall(index, embeddings),
+            faiss_sha256=file_sha256(temporary),
+        )
+        temporary.replace(path)
+        write_sealed_json(path.with_suffix(".json"), asdict(info))
+        self._drop_old()
+        return info
+
+    def newest(self, segments: Sequence[int]) -> AnnInfo | None:
+        """Return the newest cached index that covers no segment outside ``segments``."""
+        current = set(segments)
+        for info in self._infos():
+            if current.issuperset(info.segments):
+                return info
+        return None
+
+    def load(self, info: AnnInfo) -> VectorIndex:
+        """Load a cached index; raise IndexDamagedError where its bytes are not those written."""
+        if not self.intact(info):
+            raise IndexDamagedError(f"{self._faiss(info.generation)} does not match its checksum")
+        return FaissIndex.load(self._faiss(info.generation), info.kind)
+
+    def intact(self, info: AnnInfo) -> bool:
+        """Tell whether a cached index is there, byte for byte as it was written."""
+        path = self._faiss(info.generation)
+        return path.exists() and file_sha256(path) == info.faiss_sha256
+
+    def drop(self) -> None:
+        """Delete every cached index."""
+        for path in self._folder.glob("*"):
+            path.unlink()
+
+    def _infos(self) -> list[AnnInfo]:
+        infos = []
+        for path in sorted(self._folder.glob("*.json"), reverse=True):
+            try:
+                value = read_sealed_json(path)
+                infos.append(AnnInfo(**{**value, "segments": tuple(value["segments"])}))
+            except (IndexDamagedError, TypeError, KeyError):
+                continue  # a cache that cannot be trusted is no cache
+        return infos
+
+    def _drop_old(self) -> None:
+        for path in sorted(self._folder.glob("*.json"), reverse=True)[_KEPT:]:
+            path.with_suffix(".faiss").unlink(missing_ok=True)
+            path.unlink()
+
+    def _faiss(self, generation: int) -> Path:
+        return self._folder / f"{generation:012d}.faiss"

@@ -1,0 +1,270 @@
+"""Write to the catalog: each method is one transaction that ends in a new generation."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from indexer.corpus import FoundFile
+from indexer.errors import MediaError
+from indexer.store.catalog import Catalog, SegmentRecord
+from indexer.store.segments import SegmentRow
+from indexer.types import EncoderSpec
+
+
+@dataclass(frozen=True, kw_only=True)
+class LinkedFile:
+    """A file whose content the index already holds."""
+
+    file: FoundFile
+    sha256: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class FailedFile:
+    """A file that could not be indexed."""
+
+    file: FoundFile
+    sha256: str | None
+    problem: MediaError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Label:
+    """What is known of a picture from outside."""
+
+    label: str
+    generator: str | None = None
+    source: str | None = None
+    group: str | None = None
+
+
+@dataclass(kw_only=True)
+class Changes:
+    """What one commit makes visible, all of it or nothing.
+
+    ``rows`` are those of ``segment``; ``files`` are all paths whose content is indexed now, those
+    of the rows among them.
+    """
+
+    segment: SegmentRecord | None = None
+    rows: Sequence[SegmentRow] = ()
+    files: Sequence[LinkedFile] = ()
+    failed: Sequence[FailedFile] = ()
+    labels: dict[str, Label] = field(default_factory=dict)
+
+
+class WritableCatalog(Catalog):
+    """A catalog that can be changed."""
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Commit what is done inside as one new generation, or nothing of it."""
+        self.query("BEGIN TRANSACTION")
+        try:
+            yield
+            self.advance("generation", 1)
+            self.query("COMMIT")
+        except BaseException:
+            self.query("ROLLBACK")
+            raise
+
+    def advance(self, key: str, step: int) -> int:
+        """Raise a counter by ``step`` and return what it was before."""
+        before = self.number(key)
+        self.query("UPDATE meta SET value = ? WHERE key = ?", [str(before + step), key])
+        return before
+
+    def add_space(self, spec: EncoderSpec, codec: bytes) -> None:
+        """Note a new space and the parameters of its patch compression."""
+        with self.transaction():
+            self.query(
+                "INSERT INTO spaces VALUES (?, ?, ?, ?, ?, now()::TIMESTAMP)",
+                [spec.fingerprint, spec.space, json.dumps(spec.to_json()), spec.dim, codec],
+            )
+
+    def apply(self, changes: Changes) -> None:
+        """Make one commit's changes visible."""
+        with self.transaction():
+            touched = [one.file.raw for one in changes.files]
+            touched += [one.file.raw for one in changes.failed]
+            replaced = self._contents_of(touched)
+            if changes.segment is not None:
+                self._insert_segment(changes.segment, changes.rows)
+            self._insert_files(changes.files)
+            self._insert_failures(changes.failed)
+            self._insert_labels(changes.labels)
+            self._bury_without_path(replaced)
+
+    def remove_paths(self, raws: Sequence[bytes]) -> int:
+        """Forget files; samples left without one get a tombstone. Return how many files."""
+        with self.transaction():
+            contents = self._contents_of(raws)
+            removed = self.query(
+                "INSERT INTO removals SELECT path, sha256, now()::TIMESTAMP FROM paths "
+                "WHERE raw IN (SELECT unnest($raws::BLOB[]))",
+                {"raws": list(raws)},
+            )[0][0]
+            for table in ("paths", "failures"):
+                self.query(
+                    f"DELETE FROM {table} WHERE raw IN (SELECT unnest($raws::BLOB[]))",
+                    {"raws": list(raws)},
+                )
+            self._bury_without_path(contents)
+        return int(removed)
+
+    def set_labels(self, labels: dict[str, Label]) -> None:
+        """Label contents by SHA-256; an older label of the same content is replaced."""
+        with self.transaction():
+            self._insert_labels(labels)
+
+    def swap_segments(
+        self, old: Sequence[int], new: Sequence[tuple[SegmentRecord, Sequence[int]]]
+    ) -> None:
+        """Replace segments by others that hold the given ids, row by row, and drop the dead."""
+        with self.transaction():
+            parameters = {"old": list(old)}
+            self.query(
+                "DELETE FROM embeddings WHERE segment IN (SELECT unnest($old::BIGINT[]))",
+                parameters,
+            )
+            self.query(
+                "DELETE FROM segments WHERE id IN (SELECT unnest($old::BIGINT[]))", parameters
+            )
+            for record, ids in new:
+                self._insert_segment_record(record)
+                self._insert_embeddings(record, list(ids))
+            self._forget_dead()
+
+    def _forget_dead(self) -> None:
+        self.query(
+            "DELETE FROM samples WHERE id IN (SELECT sample_id FROM tombstones) "
+            "AND id NOT IN (SELECT sample_id FROM embeddings)"
+        )
+        self.query("DELETE FROM tombstones WHERE sample_id NOT IN (SELECT id FROM samples)")
+        self.query(
+            "DELETE FROM media WHERE sha256 NOT IN (SELECT sha256 FROM samples) "
+            "AND sha256 NOT IN (SELECT sha256 FROM paths WHERE sha256 IS NOT NULL)"
+        )
+
+    def _contents_of(self, raws: Sequence[bytes]) -> list[str]:
+        rows = self.query(
+            "SELECT DISTINCT sha256 FROM paths "
+            "WHERE sha256 IS NOT NULL AND raw IN (SELECT unnest($raws::BLOB[]))",
+            {"raws": list(raws)},
+        )
+        return [row[0] for row in rows]
+
+    def _bury_without_path(self, contents: Sequence[str]) -> None:
+        self.query(
+            """
+            INSERT INTO tombstones SELECT id FROM samples
+            WHERE sha256 IN (SELECT unnest($contents::VARCHAR[]))
+              AND sha256 NOT IN (SELECT sha256 FROM paths WHERE state = 'indexed')
+              AND id NOT IN (SELECT sample_id FROM tombstones)
+            """,
+            {"contents": list(contents)},
+        )
+
+    def _insert_segment(self, record: SegmentRecord, rows: Sequence[SegmentRow]) -> None:
+        self._insert_segment_record(record)
+        self.query(
+            "INSERT INTO media SELECT unnest($sha::VARCHAR[]), unnest($bytes::BIGINT[]), "
+            "unnest($width::INTEGER[]), unnest($height::INTEGER[]), unnest($format::VARCHAR[]) "
+            "ON CONFLICT DO NOTHING",
+            {
+                "sha": [row.sha256 for row in rows],
+                "bytes": [row.size for row in rows],
+                "width": [row.width for row in rows],
+                "height": [row.height for row in rows],
+                "format": [row.format for row in rows],
+            },
+        )
+        self.query(
+            "INSERT INTO samples SELECT unnest($id::BIGINT[]), unnest($sha::VARCHAR[]), "
+            "unnest($kind::VARCHAR[]), unnest($time::DOUBLE[]), unnest($box::INTEGER[4][]), "
+            "unnest($width::INTEGER[]), unnest($height::INTEGER[]) ON CONFLICT DO NOTHING",
+            {
+                "id": [row.id for row in rows],
+                "sha": [row.sha256 for row in rows],
+                "kind": [row.kind for row in rows],
+                "time": [row.time_s for row in rows],
+                "box": [list(row.box) if row.box else None for row in rows],
+                "width": [row.width for row in rows],
+                "height": [row.height for row in rows],
+            },
+        )
+        self._insert_embeddings(record, [row.id for row in rows])
+
+    def _insert_segment_record(self, record: SegmentRecord) -> None:
+        self.query(
+            "INSERT INTO segments VALUES (?, ?, ?, ?, ?, ?)",
+            [record.id, record.space, record.rows, record.bytes, record.device, record.precision],
+        )
+
+    def _insert_embeddings(self, record: SegmentRecord, ids: list[int]) -> None:
+        self.query(
+            "INSERT INTO embeddings SELECT $space, unnest($id::BIGINT[]), $segment, "
+            "unnest($row::INTEGER[])",
+            {
+                "space": record.space,
+                "segment": record.id,
+                "id": ids,
+                "row": list(range(len(ids))),
+            },
+        )
+
+    def _insert_files(self, files: Sequence[LinkedFile]) -> None:
+        self._upsert_paths(
+            [(one.file, one.sha256, "indexed") for one in files],
+        )
+        self.query(
+            "DELETE FROM failures WHERE raw IN (SELECT unnest($raws::BLOB[]))",
+            {"raws": [one.file.raw for one in files]},
+        )
+
+    def _insert_failures(self, failed: Sequence[FailedFile]) -> None:
+        self._upsert_paths([(one.file, None, "failed") for one in failed])
+        self.query(
+            "INSERT OR REPLACE INTO failures SELECT unnest($raw::BLOB[]), "
+            "unnest($path::VARCHAR[]), unnest($sha::VARCHAR[]), unnest($reason::VARCHAR[]), "
+            "unnest($message::VARCHAR[]), now()::TIMESTAMP",
+            {
+                "raw": [one.file.raw for one in failed],
+                "path": [one.file.path for one in failed],
+                "sha": [one.sha256 for one in failed],
+                "reason": [one.problem.reason.value for one in failed],
+                "message": [one.problem.message for one in failed],
+            },
+        )
+
+    def _upsert_paths(self, rows: Sequence[tuple[FoundFile, str | None, str]]) -> None:
+        self.query(
+            "INSERT OR REPLACE INTO paths SELECT unnest($raw::BLOB[]), unnest($path::VARCHAR[]), "
+            "unnest($size::BIGINT[]), unnest($mtime::BIGINT[]), unnest($sha::VARCHAR[]), "
+            "unnest($state::VARCHAR[]), false",
+            {
+                "raw": [file.raw for file, _, _ in rows],
+                "path": [file.path for file, _, _ in rows],
+                "size": [file.size for file, _, _ in rows],
+                "mtime": [file.mtime_ns for file, _, _ in rows],
+                "sha": [sha256 for _, sha256, _ in rows],
+                "state": [state for _, _, state in rows],
+            },
+        )
+
+    def _insert_labels(self, labels: dict[str, Label]) -> None:
+        self.query(
+            "INSERT OR REPLACE INTO labels SELECT unnest($sha::VARCHAR[]), "
+            "unnest($label::VARCHAR[]), unnest($generator::VARCHAR[]), "
+            "unnest($source::VARCHAR[]), unnest($group::VARCHAR[])",
+            {
+                "sha": list(labels),
+                "label": [one.label for one in labels.values()],
+                "generator": [one.generator for one in labels.values()],
+                "source": [one.source for one in labels.values()],
+                "group": [one.group for one in labels.values()],
+            },
+        )

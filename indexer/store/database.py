@@ -1,0 +1,92 @@
+"""The border to DuckDB: opening, publishing, and what its errors mean."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import duckdb
+from duckdb import DuckDBPyConnection
+
+from indexer.errors import IndexDamagedError, IndexFormatError, StoreError
+from indexer.store.durable import TEMPORARY_SUFFIX, sync_folder
+
+# Readable by every DuckDB that dfindex supports, so that an upgrade of the library never
+# turns a user's index into one that the version beside it cannot open.
+STORAGE_VERSION = "v1.2.0"
+
+
+def attach(path: Path, *, read_only: bool) -> DuckDBPyConnection:
+    """Open a database file in an instance of its own.
+
+    An instance of its own, because DuckDB otherwise hands out the one already open for the same
+    path, which after a publication is the replaced file.
+    """
+    with translated(path):
+        connection = duckdb.connect(":memory:")
+        mode = "READ_ONLY" if read_only else f"STORAGE_VERSION '{STORAGE_VERSION}'"
+        connection.execute(f"ATTACH '{_quoted(path)}' AS catalog ({mode})")
+        connection.execute("USE catalog")
+        connection.execute("SET TimeZone = 'UTC'")
+    return connection
+
+
+def publish(connection: DuckDBPyConnection, target: Path) -> None:
+    """Copy the whole database to ``target``, which is replaced at once and never seen half."""
+    temporary = target.with_name(target.name + TEMPORARY_SUFFIX)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary.unlink(missing_ok=True)
+    with translated(target):
+        connection.execute("CHECKPOINT catalog")
+        connection.execute(
+            f"ATTACH '{_quoted(temporary)}' AS snapshot (STORAGE_VERSION '{STORAGE_VERSION}')"
+        )
+        try:
+            connection.execute("COPY FROM DATABASE catalog TO snapshot")
+        finally:
+            connection.execute("DETACH snapshot")
+    _sync(temporary)
+    temporary.replace(target)
+    sync_folder(target.parent)
+
+
+@contextmanager
+def translated(path: Path) -> Iterator[None]:
+    """Turn DuckDB's errors into dfindex's, naming the file and the way out."""
+    try:
+        yield
+    except duckdb.Error as error:
+        reason = str(error).splitlines()[0]
+        if "newer version" in reason or "storage version" in reason.lower():
+            raise IndexFormatError(
+                f"{path} was written by a newer DuckDB than this one: {reason}; update duckdb"
+            ) from error
+        if _means_damage(reason):
+            raise IndexDamagedError(
+                f"{path} is damaged: {reason}; run dfindex doctor --repair"
+            ) from error
+        raise StoreError(f"the catalog {path} cannot be used: {reason}") from error
+
+
+def _means_damage(reason: str) -> bool:
+    signs = (
+        "corrupt",
+        "checksum",
+        "serializ",
+        "not a valid duckdb",
+        "wal file",
+        "fatal",
+        "internal",
+    )
+    return any(sign in reason.lower() for sign in signs)
+
+
+def _quoted(path: Path) -> str:
+    return str(path).replace("'", "''")
+
+
+def _sync(path: Path) -> None:
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())

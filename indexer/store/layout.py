@@ -1,0 +1,68 @@
+"""Where things lie in an index folder."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class SpaceFolder:
+    """The folder of one space."""
+
+    path: Path
+
+    @property
+    def spec(self) -> Path:
+        """The encoder's description, sealed."""
+        return self.path / "spec.json"
+
+    @property
+    def codec(self) -> Path:
+        """The parameters of the patch compression."""
+        return self.path / "patch_codec.npz"
+
+    @property
+    def segments(self) -> Path:
+        """The folder of the segment files."""
+        return self.path / "segments"
+
+    @property
+    def ann(self) -> Path:
+        """The folder of the nearest-neighbour caches."""
+        return self.path / "ann"
+
+
+@dataclass(frozen=True)
+class IndexFolder:
+    """An index folder."""
+
+    path: Path
+
+    @property
+    def catalog(self) -> Path:
+        """The writer's catalog."""
+        return self.path / "catalog.duckdb"
+
+    @property
+    def published(self) -> Path:
+        """The snapshot that readers open."""
+        return self.path / "published" / "catalog.duckdb"
+
+    @property
+    def spaces(self) -> Path:
+        """The folder of all spaces."""
+        return self.path / "spaces"
+
+    @property
+    def quarantine(self) -> Path:
+        """Where files go that the catalog does not know."""
+        return self.path / "quarantine"
+
+    def space(self, fingerprint: str) -> SpaceFolder:
+        """Return the folder of one space."""
+        return SpaceFolder(self.spaces / fingerprint)
+
+    def exists(self) -> bool:
+        """Tell whether this is, or was, an index."""
+        return self.catalog.exists() or self.published.exists() or self.spaces.is_dir()

@@ -1,0 +1,66 @@
+"""One writer at a time: a lock file that names its holder and frees itself when the holder dies."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import socket
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from indexer.errors import IndexLockedError
+
+
+class WriterLock:
+    """An exclusive lock on an index folder, held from `__init__` to `release`.
+
+    The kernel drops the lock when the process ends however it ends, so a dead holder never
+    blocks; the pid, host and time inside the file are there to be named in the error.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / "LOCK"
+        self._file = self._path.open("a+")
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            holder = self._holder()
+            self._file.close()
+            raise IndexLockedError(
+                f"the index {folder} is being written by {holder}; expected no other writer; "
+                "wait for it to finish, or stop it, and run the command again"
+            ) from error
+        self._write_holder()
+
+    def release(self) -> None:
+        """Give the lock up."""
+        if not self._file.closed:
+            self._file.truncate(0)
+            self._file.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.release()
+
+    def _write_holder(self) -> None:
+        self._file.truncate(0)
+        holder = {"pid": os.getpid(), "host": socket.gethostname(), "since": int(time.time())}
+        self._file.write(json.dumps(holder))
+        self._file.flush()
+
+    def _holder(self) -> str:
+        try:
+            value = json.loads(self._path.read_text())
+            return f"process {value['pid']} on {value['host']}"
+        except (ValueError, KeyError, OSError):
+            return "another process"

@@ -1,0 +1,96 @@
+"""The catalog's schema, as ordered steps from one format version to the next."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from duckdb import DuckDBPyConnection
+
+from indexer.errors import IndexFormatError
+
+Migration = Callable[[DuckDBPyConnection], object]
+
+
+def _create(connection: DuckDBPyConnection) -> None:
+    connection.execute(
+        """
+        CREATE TABLE meta (key VARCHAR PRIMARY KEY, value VARCHAR NOT NULL);
+        CREATE TABLE media (
+            sha256 VARCHAR PRIMARY KEY, bytes BIGINT NOT NULL,
+            width INTEGER NOT NULL, height INTEGER NOT NULL, format VARCHAR NOT NULL);
+        CREATE TABLE paths (
+            raw BLOB PRIMARY KEY, path VARCHAR NOT NULL, size BIGINT NOT NULL,
+            mtime_ns BIGINT NOT NULL, sha256 VARCHAR, state VARCHAR NOT NULL,
+            missing BOOLEAN NOT NULL DEFAULT false);
+        CREATE TABLE failures (
+            raw BLOB PRIMARY KEY, path VARCHAR NOT NULL, sha256 VARCHAR,
+            reason VARCHAR NOT NULL, message VARCHAR NOT NULL, failed_at TIMESTAMP NOT NULL);
+        CREATE TABLE removals (
+            path VARCHAR NOT NULL, sha256 VARCHAR, removed_at TIMESTAMP NOT NULL);
+        CREATE TABLE samples (
+            id BIGINT PRIMARY KEY, sha256 VARCHAR NOT NULL, kind VARCHAR NOT NULL,
+            time_s DOUBLE, box INTEGER[4], width INTEGER NOT NULL, height INTEGER NOT NULL);
+        CREATE TABLE tombstones (sample_id BIGINT PRIMARY KEY);
+        CREATE TABLE spaces (
+            fingerprint VARCHAR PRIMARY KEY, name VARCHAR NOT NULL, encoder VARCHAR NOT NULL,
+            dim INTEGER NOT NULL, patch_codec BLOB NOT NULL, created_at TIMESTAMP NOT NULL);
+        CREATE TABLE segments (
+            id BIGINT PRIMARY KEY, space VARCHAR NOT NULL, rows BIGINT NOT NULL,
+            bytes BIGINT NOT NULL, device VARCHAR NOT NULL, precision VARCHAR NOT NULL);
+        CREATE TABLE embeddings (
+            space VARCHAR NOT NULL, sample_id BIGINT NOT NULL, segment BIGINT NOT NULL,
+            row INTEGER NOT NULL, PRIMARY KEY (space, sample_id));
+        CREATE TABLE labels (
+            sha256 VARCHAR PRIMARY KEY, label VARCHAR NOT NULL, generator VARCHAR,
+            source VARCHAR, "group" VARCHAR);
+        INSERT INTO meta VALUES ('generation', '0'), ('next_id', '1'), ('next_segment', '1');
+        """
+    )
+
+
+MIGRATIONS: tuple[Migration, ...] = (_create,)
+FORMAT_VERSION = len(MIGRATIONS)
+
+
+def format_version(connection: DuckDBPyConnection) -> int:
+    """Return the version a catalog is written in, 0 for an empty database."""
+    tables = {
+        name for (name,) in connection.execute("SELECT table_name FROM duckdb_tables()").fetchall()
+    }
+    if not tables:
+        return 0
+    if "meta" not in tables:
+        raise IndexFormatError("the catalog is a DuckDB file, but not one of dfindex's")
+    row = connection.execute("SELECT value FROM meta WHERE key = 'format_version'").fetchone()
+    return int(row[0]) if row else 0
+
+
+def check_readable(connection: DuckDBPyConnection) -> None:
+    """Raise IndexFormatError unless this version of dfindex reads the catalog as it is."""
+    version = format_version(connection)
+    if version > FORMAT_VERSION:
+        raise IndexFormatError(
+            f"the index has format version {version}, this dfindex reads up to {FORMAT_VERSION}; "
+            "use the newer dfindex that wrote it"
+        )
+    if version < FORMAT_VERSION:
+        raise IndexFormatError(
+            f"the index has the older format version {version}; "
+            "run any writing command, such as dfindex compact, to upgrade it"
+        )
+
+
+def migrate(connection: DuckDBPyConnection) -> None:
+    """Bring a catalog to the newest version, in one transaction."""
+    version = format_version(connection)
+    if version > FORMAT_VERSION:
+        check_readable(connection)
+    if version == FORMAT_VERSION:
+        return
+    connection.execute("BEGIN")
+    for step in MIGRATIONS[version:]:
+        step(connection)
+    connection.execute(
+        "INSERT OR REPLACE INTO meta VALUES ('format_version', ?)", [str(FORMAT_VERSION)]
+    )
+    connection.execute("COMMIT")

@@ -1,0 +1,70 @@
+"""Read an index as it was last published, without ever waiting for its writer."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from indexer.errors import IndexNotFoundError, UsageError
+from indexer.store.catalog import Catalog, SpaceRow
+from indexer.store.database import attach, translated
+from indexer.store.layout import IndexFolder
+from indexer.store.migrations import check_readable
+from indexer.store.space import Space
+
+
+class IndexReader:
+    """One generation of an index.
+
+    Raise IndexNotFoundError where there is no index, IndexFormatError where it is of another
+    version, IndexDamagedError where the snapshot is damaged.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.folder = IndexFolder(path)
+        if not self.folder.published.exists():
+            raise IndexNotFoundError(
+                f"there is no index at {path}; expected a folder made by dfindex build; "
+                "build one, or name another with --index"
+            )
+        connection = attach(self.folder.published, read_only=True)
+        self.catalog = Catalog(connection, self.folder.published)
+        with translated(self.folder.published):
+            check_readable(connection)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the snapshot."""
+        self.catalog.close()
+
+    def spaces(self) -> list[SpaceRow]:
+        """Return all spaces, the oldest first."""
+        return self.catalog.spaces()
+
+    def space(self, name: str | None = None) -> Space:
+        """Open a space by its name or fingerprint; the oldest where none is named.
+
+        Raise UsageError where the name fits no space, or more than one.
+        """
+        rows = self.spaces()
+        if name is not None:
+            rows = [row for row in rows if name in (row.name, row.fingerprint)]
+        if not rows or (name is not None and len(rows) > 1):
+            known = ", ".join(f"{row.name} ({row.fingerprint})" for row in self.spaces()) or "none"
+            raise UsageError(
+                f"expected the name or fingerprint of one space, got {name!r}; there are: {known}"
+                if name is not None
+                else f"the index {self.folder.path} holds no embeddings yet; run dfindex build"
+            )
+        return Space(self.catalog, rows[0], self.folder.space(rows[0].fingerprint))

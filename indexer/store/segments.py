@@ -1,0 +1,188 @@
+"""Segments: the immutable, checksummed files in which embeddings live.
+
+A segment is three files of one name. ``.cls`` is a .npy array (rows, dim) float16 of unit class
+tokens; ``.patch`` is a .npy array (rows, bytes) uint8 of compressed patch tokens, each row ending
+in its own CRC-32; ``.ids`` is sealed JSON that says which sample each row belongs to, with all
+that is needed to rebuild the catalog, and holds the checksums of the other two.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from indexer.errors import IndexDamagedError
+from indexer.store.durable import file_sha256, read_sealed_json, replace_file, write_sealed_json
+from indexer.types import Float32, Int64, UInt8, unit
+
+SUFFIXES = (".cls", ".patch", ".ids")
+_CRC_BYTES = 4
+
+
+@dataclass(frozen=True, kw_only=True)
+class SegmentRow:
+    """What the catalog must know of one row, kept beside the vector so it can be found again."""
+
+    id: int
+    sha256: str
+    kind: str
+    width: int
+    height: int
+    format: str
+    raw_path: str  # hex of the file name's bytes
+    size: int
+    mtime_ns: int
+    time_s: float | None = None
+    box: tuple[int, int, int, int] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class SegmentInfo:
+    """A segment's name and origin: which space, how it was made."""
+
+    id: int
+    space: str
+    device: str
+    precision: str
+
+
+def write_segment(
+    folder: Path,
+    info: SegmentInfo,
+    rows: Sequence[SegmentRow],
+    vectors: Float32,
+    patch_rows: UInt8,
+) -> None:
+    """Write a segment of unit ``vectors`` (n, dim) and compressed ``patch_rows`` (n, bytes).
+
+    The ``.ids`` file comes last, so that a segment with one is complete.
+    """
+    if not len(rows) == len(vectors) == len(patch_rows):
+        raise ValueError(f"{len(rows)} rows, {len(vectors)} vectors, {len(patch_rows)} patch rows")
+    base = segment_path(folder, info.id)
+    halves = unit(vectors).astype(np.float16)
+    replace_file(base.with_suffix(".cls"), lambda file: np.save(file, halves))
+    replace_file(base.with_suffix(".patch"), lambda file: np.save(file, _with_crc(patch_rows)))
+    write_sealed_json(
+        base.with_suffix(".ids"),
+        {
+            **asdict(info),
+            "cls_sha256": file_sha256(base.with_suffix(".cls")),
+            "patch_sha256": file_sha256(base.with_suffix(".patch")),
+            "patch_row_bytes": int(patch_rows.shape[1]),
+            "dim": int(vectors.shape[1]),
+            "rows": [asdict(row) for row in rows],
+        },
+    )
+
+
+def segment_path(folder: Path, segment: int) -> Path:
+    """Return the path of a segment's files, without suffix."""
+    return folder / f"{segment:012d}"
+
+
+class Segment:
+    """Reads one segment, checking what it reads."""
+
+    def __init__(self, folder: Path, segment: int) -> None:
+        self._base = segment_path(folder, segment)
+        self._header: dict[str, Any] | None = None
+
+    @property
+    def header(self) -> dict[str, Any]:
+        """The contents of the ``.ids`` file."""
+        if self._header is None:
+            self._header = read_sealed_json(self._base.with_suffix(".ids"))
+        return self._header
+
+    def info(self) -> SegmentInfo:
+        """Return the segment's name and origin."""
+        return SegmentInfo(
+            **{name: self.header[name] for name in ("id", "space", "device", "precision")}
+        )
+
+    def rows(self) -> list[SegmentRow]:
+        """Return what each row belongs to."""
+        return [
+            SegmentRow(**{**row, "box": tuple(row["box"]) if row["box"] else None})
+            for row in self.header["rows"]
+        ]
+
+    def ids(self) -> Int64:
+        """Return the sample ids (n,) int64, in the order of the rows."""
+        return np.array([row["id"] for row in self.header["rows"]], dtype=np.int64)
+
+    def vectors(self) -> Float32:
+        """Return all unit vectors (n, dim) float32; raise IndexDamagedError on a wrong checksum."""
+        path = self._base.with_suffix(".cls")
+        self._check(path, "cls_sha256")
+        return unit(_load(path, (len(self.header["rows"]), self.header["dim"]), np.float16))
+
+    def patch_rows(self, rows: Sequence[int]) -> UInt8:
+        """Return the compressed patch tokens of some rows (len(rows), bytes) uint8, checked."""
+        path = self._base.with_suffix(".patch")
+        width = self.header["patch_row_bytes"] + _CRC_BYTES
+        array = _load(path, (len(self.header["rows"]), width), np.uint8, mapped=True)
+        picked = np.array(array[list(rows)])
+        for row in picked:
+            if _crc(row[:-_CRC_BYTES]) != row[-_CRC_BYTES:].tobytes():
+                raise _damaged(path)
+        return np.asarray(picked[:, :-_CRC_BYTES])
+
+    def verify(self) -> None:
+        """Read the whole segment against its checksums; raise IndexDamagedError."""
+        self._check(self._base.with_suffix(".cls"), "cls_sha256")
+        self._check(self._base.with_suffix(".patch"), "patch_sha256")
+
+    def _check(self, path: Path, key: str) -> None:
+        try:
+            matches = file_sha256(path) == self.header[key]
+        except OSError as error:
+            raise _damaged(path) from error
+        if not matches:
+            raise _damaged(path)
+
+
+def segment_bytes(folder: Path, segment: int) -> int:
+    """Return the size of a segment's files on disk."""
+    base = segment_path(folder, segment)
+    return sum(base.with_suffix(suffix).stat().st_size for suffix in SUFFIXES)
+
+
+def remove_segment(folder: Path, segment: int) -> None:
+    """Delete a segment's files."""
+    for suffix in SUFFIXES:
+        segment_path(folder, segment).with_suffix(suffix).unlink(missing_ok=True)
+
+
+def _with_crc(rows: UInt8) -> UInt8:
+    checks = np.array([np.frombuffer(_crc(row), dtype=np.uint8) for row in rows], dtype=np.uint8)
+    return np.concatenate([rows, checks.reshape(len(rows), _CRC_BYTES)], axis=1)
+
+
+def _crc(row: UInt8) -> bytes:
+    return zlib.crc32(row.tobytes()).to_bytes(_CRC_BYTES, "little")
+
+
+def _load(
+    path: Path, shape: tuple[int, int], dtype: type[np.generic], *, mapped: bool = False
+) -> np.ndarray[Any, Any]:
+    try:
+        array = np.load(path, mmap_mode="r" if mapped else None, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise _damaged(path) from error
+    if array.shape != shape or array.dtype != dtype:
+        raise _damaged(path)
+    return np.asarray(array)
+
+
+def _damaged(path: Path) -> IndexDamagedError:
+    return IndexDamagedError(
+        f"{path} is missing or does not match its checksum; run dfindex doctor --repair, "
+        "then dfindex build to embed again what was lost"
+    )

@@ -1,0 +1,175 @@
+"""Read one space of an index: its vectors, its patch tokens, its nearest neighbours."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from functools import cached_property
+
+import numpy as np
+
+from indexer.errors import IndexDamagedError, SpaceMismatchError
+from indexer.store.ann import FaissIndex, VectorIndex, merge
+from indexer.store.ann_cache import AnnCache, AnnInfo
+from indexer.store.catalog import Catalog, Located, SpaceRow
+from indexer.store.durable import read_sealed_json
+from indexer.store.layout import SpaceFolder
+from indexer.store.patch_codec import PatchCodec
+from indexer.store.segments import Segment
+from indexer.types import Embeddings, EncoderSpec, Float32, Int64
+
+_RESCORED = 4  # candidates an approximate index returns for each neighbour asked for
+
+
+class Space:
+    """All embeddings made by one encoder, as of the catalog's generation."""
+
+    def __init__(self, catalog: Catalog, row: SpaceRow, folder: SpaceFolder) -> None:
+        self._catalog = catalog
+        self._folder = folder
+        self._segments: dict[int, Segment] = {}
+        self._vectors: dict[int, Float32] = {}
+        self.row = row
+        self._check_spec()
+
+    def check(self, spec: EncoderSpec) -> None:
+        """Raise SpaceMismatchError unless ``spec`` made this space."""
+        if spec.fingerprint != self.row.fingerprint:
+            raise SpaceMismatchError(
+                f"the space {self.row.name!r} was made by {self.row.encoder.name} "
+                f"(fingerprint {self.row.fingerprint}), these vectors by {spec.name} "
+                f"({spec.fingerprint}); name the space with --space, or build one with "
+                f"dfindex build --encoder {spec.name}"
+            )
+
+    def ids(self) -> Int64:
+        """Return the ids (n,) int64 of all live samples, rising."""
+        return self._catalog.locate(self.row.fingerprint).ids
+
+    def embeddings(self, ids: Iterable[int] | None = None) -> Embeddings:
+        """Return the unit vectors of all live samples, or of some, in the order of their ids."""
+        located = self._catalog.locate(self.row.fingerprint, ids)
+        return Embeddings(located.ids, self._read_vectors(located))
+
+    def patches(self, ids: Sequence[int]) -> Float32:
+        """Return the projected patch tokens (n, tokens, d) float32 of samples, in that order.
+
+        Raise KeyError for an id that is not live in this space.
+        """
+        located = self._catalog.locate(self.row.fingerprint, ids)
+        tokens: dict[int, Float32] = {}
+        for segment in np.unique(located.segments):
+            mine = located.segments == segment
+            rows = self._segment(int(segment)).patch_rows(located.rows[mine].tolist())
+            tokens.update(zip(located.ids[mine].tolist(), self.codec.decode(rows), strict=True))
+        return np.stack([tokens[int(one)] for one in ids])
+
+    @cached_property
+    def codec(self) -> PatchCodec:
+        """The patch compression of this space."""
+        return PatchCodec.from_bytes(self._catalog.patch_codec(self.row.fingerprint))
+
+    def neighbours(
+        self, queries: Float32, k: int, *, allowed: Int64 | None = None
+    ) -> tuple[Float32, Int64]:
+        """Return similarities (q, k') float32, falling, and ids (q, k') int64 of live samples.
+
+        k' is k, or less where fewer samples are there; ``allowed`` restricts to some ids before
+        the nearest are chosen.
+        """
+        if queries.ndim != 2 or queries.shape[1] != self.row.dim:
+            raise SpaceMismatchError(
+                f"the space {self.row.name!r} holds vectors of {self.row.dim} dimensions, "
+                f"the query has {queries.shape}"
+            )
+        available = self.row.samples if allowed is None else min(len(allowed), self.row.samples)
+        k = min(k, available)
+        if k == 0:
+            return np.empty((len(queries), 0), np.float32), np.empty((len(queries), 0), np.int64)
+        approximate = any(index.kind != "flat" for index in self._indexes)
+        asked = k * _RESCORED if approximate else k
+        parts = [
+            index.search(queries, asked, allowed=allowed, excluded=self._dead)
+            for index in self._indexes
+        ]
+        scores, ids = merge(parts, asked)
+        if approximate:
+            scores, ids = self._rescore(queries, ids, k)
+        return _without_padding(scores[:, :k], ids[:, :k])
+
+    @property
+    def ann(self) -> AnnInfo | None:
+        """What the cached index covers, or None where there is none that fits."""
+        return self._cache.newest(self._segment_ids)
+
+    @cached_property
+    def _cache(self) -> AnnCache:
+        return AnnCache(self._folder.ann)
+
+    @cached_property
+    def _segment_ids(self) -> list[int]:
+        return [record.id for record in self._catalog.segments(self.row.fingerprint)]
+
+    @cached_property
+    def _dead(self) -> Int64:
+        return self._catalog.tombstones()
+
+    @cached_property
+    def _indexes(self) -> list[VectorIndex]:
+        """The cached index, and an exact one over the segments it does not cover."""
+        info = self.ann
+        indexes: list[VectorIndex] = []
+        covered: set[int] = set()
+        if info is not None:
+            try:
+                indexes.append(self._cache.load(info))
+                covered = set(info.segments)
+            except IndexDamagedError:
+                covered = set()  # the segments are the truth: search them instead
+        rest = [segment for segment in self._segment_ids if segment not in covered]
+        if rest or not indexes:
+            indexes.append(FaissIndex.build(self._of_segments(rest), exact_up_to=2**62))
+        return indexes
+
+    def _of_segments(self, segments: Sequence[int]) -> Embeddings:
+        ids = [self._segment(one).ids() for one in segments]
+        vectors = [self._segment(one).vectors() for one in segments]
+        if not segments:
+            return Embeddings(np.empty(0, np.int64), np.empty((0, self.row.dim), np.float32))
+        return Embeddings(np.concatenate(ids), np.concatenate(vectors))
+
+    def _rescore(self, queries: Float32, ids: Int64, k: int) -> tuple[Float32, Int64]:
+        """Replace approximate similarities by those of the stored vectors."""
+        known = self.embeddings(np.unique(ids[ids >= 0]).tolist())
+        positions = np.searchsorted(known.ids, ids)
+        positions = np.minimum(positions, len(known.ids) - 1)
+        exact = np.einsum("qd,qkd->qk", queries, known.vectors[positions])
+        scores = np.where(known.ids[positions] == ids, exact, -np.inf).astype(np.float32)
+        return merge([(scores, ids)], k)
+
+    def _read_vectors(self, located: Located) -> Float32:
+        vectors = np.empty((len(located.ids), self.row.dim), dtype=np.float32)
+        for segment in np.unique(located.segments):
+            mine = located.segments == segment
+            if segment not in self._vectors:
+                self._vectors[int(segment)] = self._segment(int(segment)).vectors()
+            vectors[mine] = self._vectors[int(segment)][located.rows[mine]]
+        return vectors
+
+    def _segment(self, segment: int) -> Segment:
+        if segment not in self._segments:
+            self._segments[segment] = Segment(self._folder.segments, segment)
+        return self._segments[segment]
+
+    def _check_spec(self) -> None:
+        value = read_sealed_json(self._folder.spec)
+        if EncoderSpec.from_json(value["encoder"]).fingerprint != self.row.fingerprint:
+            raise IndexDamagedError(
+                f"{self._folder.spec} describes another encoder than the catalog does; "
+                "run dfindex doctor --repair"
+            )
+
+
+def _without_padding(scores: Float32, ids: Int64) -> tuple[Float32, Int64]:
+    """Cut the columns that are padding for every query."""
+    filled = int((ids >= 0).sum(axis=1).max(initial=0))
+    return scores[:, :filled], ids[:, :filled]

@@ -1,0 +1,256 @@
+"""The one writer of an index: open or create it, commit to it, publish it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+
+from indexer.corpus import FoundFile
+from indexer.errors import IndexDamagedError, SpaceMismatchError
+from indexer.store.ann import EXACT_UP_TO
+from indexer.store.ann_cache import AnnCache, AnnInfo
+from indexer.store.catalog import SegmentRecord, SpaceRow
+from indexer.store.changes import Changes, FailedFile, LinkedFile, WritableCatalog
+from indexer.store.database import attach, publish
+from indexer.store.durable import replace_file, sync_folder, write_sealed_json
+from indexer.store.layout import IndexFolder
+from indexer.store.lock import WriterLock
+from indexer.store.migrations import format_version, migrate
+from indexer.store.patch_codec import PatchCodec
+from indexer.store.quarantine import quarantine_unknown
+from indexer.store.segments import SegmentInfo, SegmentRow, segment_bytes, write_segment
+from indexer.store.space import Space
+from indexer.types import EncoderSpec, Float32, Kind, UInt8
+
+_PUBLISH_EVERY_S = 2.0
+_PUBLISH_SHARE = 20  # publish at most a twentieth of the time
+
+
+@dataclass(frozen=True, kw_only=True)
+class NewSample:
+    """One sample, read: its class token (D,) and its compressed patch tokens (bytes,)."""
+
+    file: FoundFile
+    sha256: str
+    width: int
+    height: int
+    format: str
+    vector: Float32
+    patch_row: UInt8
+    kind: Kind = Kind.IMAGE
+    time_s: float | None = None
+    box: tuple[int, int, int, int] | None = None
+
+
+class IndexWriter:
+    """Writes to an index folder, which it creates where there is none.
+
+    Raise IndexLockedError where another process is writing, IndexDamagedError where the catalog
+    cannot be trusted.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.folder = IndexFolder(path)
+        path.mkdir(parents=True, exist_ok=True)
+        self._lock = WriterLock(path)
+        try:
+            self._open()
+        except BaseException:
+            self._lock.release()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Publish what was committed, and let the next writer in."""
+        try:
+            self.publish()
+        finally:
+            self.catalog.close()
+            self._lock.release()
+
+    def space_row(self, fingerprint: str) -> SpaceRow | None:
+        """Return a space of this index, or None."""
+        return next((row for row in self.catalog.spaces() if row.fingerprint == fingerprint), None)
+
+    def embedded_contents(self, fingerprint: str) -> set[bytes]:
+        """Return the SHA-256 digests of all contents with a live embedding in a space."""
+        rows = self.catalog.query(
+            "SELECT DISTINCT unhex(s.sha256) FROM samples s JOIN embeddings e "
+            "ON e.sample_id = s.id WHERE e.space = ? "
+            "AND s.id NOT IN (SELECT sample_id FROM tombstones)",
+            [fingerprint],
+        )
+        return {bytes(row[0]) for row in rows}
+
+    def codec(self, spec: EncoderSpec) -> PatchCodec | None:
+        """Return the patch compression of the space ``spec`` makes, None where it is new."""
+        if self.space_row(spec.fingerprint) is None:
+            return None
+        return PatchCodec.from_bytes(self.catalog.patch_codec(spec.fingerprint))
+
+    def add_space(self, spec: EncoderSpec, codec: PatchCodec) -> None:
+        """Create the space that ``spec`` makes."""
+        folder = self.folder.space(spec.fingerprint)
+        folder.segments.mkdir(parents=True, exist_ok=True)
+        replace_file(folder.codec, lambda file: file.write(codec.to_bytes()))
+        write_sealed_json(folder.spec, {"encoder": spec.to_json()})
+        sync_folder(self.folder.spaces)
+        self.catalog.add_space(spec, codec.to_bytes())
+
+    def commit(
+        self,
+        spec: EncoderSpec,
+        *,
+        device: str,
+        precision: str,
+        samples: Sequence[NewSample] = (),
+        linked: Sequence[LinkedFile] = (),
+        failed: Sequence[FailedFile] = (),
+    ) -> None:
+        """Make samples, further paths to known contents, and failures visible, all at once."""
+        files = [LinkedFile(file=one.file, sha256=one.sha256) for one in samples]
+        changes = Changes(files=[*files, *linked], failed=failed)
+        if samples:
+            self._check_dim(spec, samples)
+            info = SegmentInfo(
+                id=self.catalog.advance("next_segment", 1),
+                space=spec.fingerprint,
+                device=device,
+                precision=precision,
+            )
+            changes.rows = self._rows(samples)
+            changes.segment = self._write(info, changes.rows, samples)
+        self.catalog.apply(changes)
+        self._publish_now_and_then()
+
+    def publish(self) -> None:
+        """Let readers see the last commit."""
+        started = time.monotonic()
+        publish(self.catalog.connection, self.folder.published)
+        self._published_at = time.monotonic()
+        self._publish_cost = self._published_at - started
+
+    def refresh_ann(self, fingerprint: str, *, exact_up_to: int = EXACT_UP_TO) -> AnnInfo | None:
+        """Rebuild a space's cached nearest-neighbour index where it does not cover the space."""
+        row = self.space_row(fingerprint)
+        segments = [record.id for record in self.catalog.segments(fingerprint)]
+        if row is None or not segments:
+            return None
+        cache = AnnCache(self.folder.space(fingerprint).ann)
+        info = cache.newest(segments)
+        if info is not None and len(info.segments) == len(segments) and cache.intact(info):
+            return info
+        embeddings = Space(self.catalog, row, self.folder.space(fingerprint)).embeddings()
+        return cache.write(self.catalog.generation, segments, embeddings, exact_up_to)
+
+    def _open(self) -> None:
+        connection = attach(self.folder.catalog, read_only=False)
+        self.catalog = WritableCatalog(connection, self.folder.catalog)
+        if self.folder.published.exists() and format_version(connection) == 0:
+            raise IndexDamagedError(
+                f"{self.folder.catalog} is missing or empty, but the index was published; "
+                "run dfindex doctor --repair"
+            )
+        migrate(connection)
+        self._check_nothing_lost()
+        quarantine_unknown(self.folder, self.catalog)
+        self._publish_cost = 0.0
+        self.publish()
+
+    def _check_nothing_lost(self) -> None:
+        if not self.folder.published.exists():
+            return
+        snapshot = attach(self.folder.published, read_only=True)
+        try:
+            published = WritableCatalog(snapshot, self.folder.published).generation
+        finally:
+            snapshot.close()
+        if published > self.catalog.generation:
+            raise IndexDamagedError(
+                f"{self.folder.catalog} is at generation {self.catalog.generation}, but "
+                f"generation {published} was published: commits were lost; "
+                "run dfindex doctor --repair"
+            )
+
+    def _check_dim(self, spec: EncoderSpec, samples: Iterable[NewSample]) -> None:
+        for one in samples:
+            if one.vector.shape != (spec.dim,):
+                raise SpaceMismatchError(
+                    f"the space {spec.space!r} holds vectors of {spec.dim} dimensions, "
+                    f"got {one.vector.shape} for {one.file.path}"
+                )
+
+    def _rows(self, samples: Sequence[NewSample]) -> list[SegmentRow]:
+        known = self._ids_of({one.sha256 for one in samples})
+        new = [one for one in samples if _identity(one) not in known]
+        first = self.catalog.advance("next_id", len(new))
+        fresh = {_identity(one): first + offset for offset, one in enumerate(new)}
+        ids = known | fresh
+        return [_row(one, ids[_identity(one)]) for one in samples]
+
+    def _ids_of(self, contents: set[str]) -> dict[tuple[object, ...], int]:
+        """Return ids of live samples by what they are, where another space has them already."""
+        rows = self.catalog.query(
+            "SELECT sha256, kind, time_s, box, id FROM samples "
+            "WHERE sha256 IN (SELECT unnest($contents::VARCHAR[])) "
+            "AND id NOT IN (SELECT sample_id FROM tombstones)",
+            {"contents": sorted(contents)},
+        )
+        return {
+            (sha, kind, time_s, tuple(box) if box else None): id_
+            for sha, kind, time_s, box, id_ in rows
+        }
+
+    def _write(
+        self,
+        info: SegmentInfo,
+        rows: Sequence[SegmentRow],
+        samples: Sequence[NewSample],
+    ) -> SegmentRecord:
+        folder = self.folder.space(info.space).segments
+        vectors = np.stack([one.vector for one in samples])
+        patches = np.stack([one.patch_row for one in samples])
+        write_segment(folder, info, rows, vectors, patches)
+        size = segment_bytes(folder, info.id)
+        return SegmentRecord(**asdict(info), rows=len(rows), bytes=size)
+
+    def _publish_now_and_then(self) -> None:
+        pause = max(_PUBLISH_EVERY_S, _PUBLISH_SHARE * self._publish_cost)
+        if time.monotonic() - self._published_at >= pause:
+            self.publish()
+
+
+def _identity(sample: NewSample) -> tuple[object, ...]:
+    return (sample.sha256, sample.kind.value, sample.time_s, sample.box)
+
+
+def _row(sample: NewSample, id_: int) -> SegmentRow:
+    return SegmentRow(
+        id=id_,
+        sha256=sample.sha256,
+        kind=sample.kind.value,
+        width=sample.width,
+        height=sample.height,
+        format=sample.format,
+        raw_path=sample.file.raw.hex(),
+        size=sample.file.size,
+        mtime_ns=sample.file.mtime_ns,
+        time_s=sample.time_s,
+        box=sample.box,
+    )

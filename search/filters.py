@@ -1,0 +1,139 @@
+"""Filter expressions: parsed, checked against what is allowed, and bound, never pasted into SQL."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlglot import errors, exp, parse_one
+
+from indexer.errors import FilterError
+
+COLUMNS = (
+    "id",
+    "path",
+    "sha256",
+    "kind",
+    "time_s",
+    "width",
+    "height",
+    "bytes",
+    "format",
+    "modified",
+    "label",
+    "generator",
+    "source",
+    "group",
+)
+
+_COMPARISONS: dict[type, str] = {
+    exp.EQ: "=",
+    exp.NEQ: "<>",
+    exp.GT: ">",
+    exp.GTE: ">=",
+    exp.LT: "<",
+    exp.LTE: "<=",
+    exp.Like: "LIKE",
+    exp.ILike: "ILIKE",
+}
+_UNDERSTOOD = {"this", "expression", "expressions", "low", "high", "negate", "is_string"}
+
+
+@dataclass(frozen=True)
+class Filter:
+    """A condition over the catalog's columns: SQL with ``?`` for each of ``parameters``."""
+
+    condition: str
+    parameters: tuple[object, ...]
+
+
+def parse_filter(text: str) -> Filter:
+    """Parse an expression such as ``label = 'fake' and path like '%2024%'``.
+
+    Allowed are the columns of `COLUMNS`, text and number literals, ``= <> < <= > >=``, ``like``,
+    ``ilike``, ``in``, ``between``, ``is null``, ``and``, ``or``, ``not`` and parentheses. Raise
+    FilterError for anything else.
+    """
+    try:
+        tree = parse_one(text, dialect="duckdb")
+    except (errors.SqlglotError, RecursionError) as error:
+        reason = str(error).splitlines()[0]
+        raise FilterError(f"the filter {text!r} cannot be parsed: {reason}; {_HELP}") from error
+    writer = _Writer(text)
+    try:
+        condition = writer.condition(tree)
+    except RecursionError as error:
+        raise FilterError(f"the filter is nested too deeply; {_HELP}") from error
+    return Filter(condition, tuple(writer.parameters))
+
+
+_HELP = (
+    "expected something like \"label = 'fake' and path like '%2024%'\" over the columns "
+    + ", ".join(COLUMNS)
+)
+
+
+class _Writer:
+    """Writes a syntax tree as SQL, with every literal as a parameter."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self.parameters: list[object] = []
+
+    def condition(self, node: Any) -> str:
+        """Return the SQL of a node that is true or false."""
+        self._check_arguments(node)
+        match node:
+            case exp.Paren():
+                return f"({self.condition(node.this)})"
+            case exp.Not():
+                return f"(NOT {self.condition(node.this)})"
+            case exp.And() | exp.Or():
+                word = "AND" if isinstance(node, exp.And) else "OR"
+                return f"({self.condition(node.this)} {word} {self.condition(node.expression)})"
+            case exp.Is() if isinstance(node.expression, exp.Null):
+                return f"({self._operand(node.this)} IS NULL)"
+            case exp.In() if node.expressions:
+                values = ", ".join(self._operand(one) for one in node.expressions)
+                return f"({self._operand(node.this)} IN ({values}))"
+            case exp.Between():
+                low, high = (self._operand(node.args[name]) for name in ("low", "high"))
+                return f"({self._operand(node.this)} BETWEEN {low} AND {high})"
+            case _ if type(node) in _COMPARISONS:
+                return self._comparison(node)
+        raise self._refused(node)
+
+    def _comparison(self, node: Any) -> str:
+        left, right = self._operand(node.this), self._operand(node.expression)
+        comparison = f"({left} {_COMPARISONS[type(node)]} {right})"
+        return f"(NOT {comparison})" if node.args.get("negate") else comparison
+
+    def _operand(self, node: Any) -> str:
+        self._check_arguments(node)
+        match node:
+            case exp.Column() if node.name.lower() in COLUMNS:
+                return f'"{node.name.lower()}"'
+            case exp.Literal():
+                return self._bind(node.this if node.is_string else _number(node.this))
+            case exp.Neg() if isinstance(node.this, exp.Literal) and not node.this.is_string:
+                return self._bind(-_number(node.this.this))
+        raise self._refused(node)
+
+    def _bind(self, value: object) -> str:
+        self.parameters.append(value)
+        return "?"
+
+    def _check_arguments(self, node: Any) -> None:
+        # A part of the syntax that is not understood must not be dropped in silence.
+        if any(value for name, value in node.args.items() if name not in _UNDERSTOOD):
+            raise self._refused(node)
+
+    def _refused(self, node: Any) -> FilterError:
+        part = node.sql(dialect="duckdb")
+        return FilterError(
+            f"the filter {self._text!r} uses {part!r}, which is not allowed; {_HELP}"
+        )
+
+
+def _number(text: str) -> int | float:
+    return float(text) if any(sign in text for sign in ".eE") else int(text)

@@ -1,0 +1,110 @@
+"""What a search answers: the query, the hits, and how much of the corpus stands behind them."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from indexer.types import Sample
+from search.verdict import Verdict
+
+
+@dataclass(frozen=True, kw_only=True)
+class Match:
+    """A hit whose geometry was verified.
+
+    ``transform`` 3x3 takes query pixels to sample pixels; overlaps and ``altered_fraction`` are
+    0..1; ``altered_boxes`` are (x, y, w, h) in query pixels.
+    """
+
+    inliers: int
+    transform: tuple[tuple[float, float, float], ...]
+    mirrored: bool
+    rotation_deg: float
+    scale: float
+    query_overlap: float
+    sample_overlap: float
+    altered_fraction: float
+    altered_boxes: tuple[tuple[int, int, int, int], ...]
+    overlay: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hit:
+    """A sample with a score.
+
+    ``score`` is cosine similarity in the space; ``confidence`` 0..1 orders hits within and across
+    queries; ``probability`` is P(copy), or None where too few pairs stand behind it.
+    """
+
+    rank: int
+    score: float
+    confidence: float
+    probability: float | None
+    verdict: Verdict
+    sample: Sample
+    match: Match | None = None
+
+    @property
+    def found(self) -> bool:
+        """Whether the hit is a finding, not only the nearest there was."""
+        return self.verdict not in (Verdict.UNRELATED, Verdict.NOT_ASSESSABLE)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Query:
+    """What was searched for."""
+
+    path: str
+    sha256: str
+    width: int
+    height: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Searched:
+    """What was searched: an index at one generation, one of its spaces."""
+
+    path: str
+    generation: int
+    space: str
+    fingerprint: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Completeness:
+    """How much of the corpus an answer speaks for: files seen, indexed, failed."""
+
+    seen: int
+    indexed: int
+    failed: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Timing:
+    """Milliseconds of a search's parts."""
+
+    embed: float
+    retrieve: float
+    verify: float
+    total: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearchResult:
+    """The answer to one query."""
+
+    query: Query
+    index: Searched
+    completeness: Completeness
+    hits: tuple[Hit, ...]
+    timing_ms: Timing
+
+    @property
+    def found(self) -> bool:
+        """Whether any hit is a finding."""
+        return any(hit.found for hit in self.hits)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the answer as plain JSON values."""
+        return asdict(self)
