@@ -1,0 +1,195 @@
+"""Load an encoder from a folder: configuration, model card, preprocessing, weights."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from indexer.encoders import assemble, weights
+from indexer.encoders.known import KNOWN, EncoderEntry
+from indexer.errors import EncoderError, WeightsError
+from indexer.types import EncoderSpec, Head, Layout, Preset
+
+if TYPE_CHECKING:
+    from indexer.encoders.vit import HookedViT
+
+OWN_PRESET = "own"
+_PILLOW_FILTERS = {"bilinear": 2, "bicubic": 3, "lanczos": 1}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """How to load: see `indexer.encoders.registry.load`."""
+
+    device: str = "auto"
+    precision: str = "auto"
+    preset: str | None = None
+    layer: int = -1
+    allow_pickle: bool = False
+
+
+def load_folder(folder: Path, options: Options, entry: EncoderEntry | None = None) -> HookedViT:
+    """Load the encoder in a folder; ``entry`` is what it must be, where that is known.
+
+    A folder whose weights have a published SHA-256 is recognised by it and takes head,
+    orientation, preset and licence from `known.KNOWN`.
+    """
+    config = read_json(folder / "config.json")
+    path = weights.find_weights(folder, allow_pickle=options.allow_pickle)
+    checkpoint = assemble.inspect(path, config, name=folder.name)
+    sha256 = weights.file_sha256(path)
+    _require_sha256(entry, sha256, path)
+    entry = entry or next((known for known in KNOWN if known.weights_sha256 == sha256), None)
+    spec = _spec(folder, checkpoint, sha256, config, entry)
+    preset = _preset(
+        folder, checkpoint, config, options.preset or (entry.preset if entry else None)
+    )
+    spec = replace(spec, preset=preset, layer=options.layer)
+    with assemble.transformers_border():
+        from indexer.encoders.vit import HookedViT
+    model = assemble.build(checkpoint)
+    return HookedViT(model, spec, device=options.device, precision=options.precision)
+
+
+def read_json(path: Path, *, optional: bool = False) -> dict[str, Any]:
+    """Read a JSON object; raise `EncoderError` where it is missing or is none."""
+    if optional and not path.is_file():
+        return {}
+    try:
+        value = json.loads(path.read_text("utf-8"))
+    except FileNotFoundError as error:
+        raise EncoderError(
+            f"{path.parent.name or path.parent}: expected an encoder folder with {path.name} and "
+            f"{weights.WEIGHTS_FILE}, found no {path.name}"
+        ) from error
+    except (OSError, ValueError) as error:
+        raise EncoderError(f"{path.name}: expected JSON, got something else ({error})") from error
+    if not isinstance(value, dict):
+        raise EncoderError(f"{path.name}: expected a JSON object, got {type(value).__name__}")
+    return value
+
+
+def card_licence(folder: Path) -> str:
+    """Return the licence in the front matter of the folder's README.md, or ``unknown``."""
+    card = folder / "README.md"
+    text = card.read_text("utf-8", errors="replace") if card.is_file() else ""
+    front = re.match(r"---\s*\n(.*?)\n---", text, re.DOTALL)
+    found = re.search(r"^license:\s*(\S.*?)\s*$", front[1], re.MULTILINE) if front else None
+    return found[1].strip("\"'") if found else "unknown"
+
+
+def head_of(labels: int) -> Head:
+    """Return the head that a number of labels makes: one logit, two classes, or none of use."""
+    return {1: Head.SIGMOID1, 2: Head.SOFTMAX2}.get(labels, Head.NONE)
+
+
+def _require_sha256(entry: EncoderEntry | None, sha256: str, path: Path) -> None:
+    expected = entry.weights_sha256 if entry else None
+    if entry and expected and expected != sha256:
+        raise WeightsError(
+            f"{entry.name}: expected weights with SHA-256 {expected}, got {sha256} in "
+            f"{path.name}; get revision {entry.revision} of {entry.source}"
+        )
+
+
+def _spec(
+    folder: Path,
+    checkpoint: assemble.Checkpoint,
+    sha256: str,
+    config: Mapping[str, Any],
+    entry: EncoderEntry | None,
+) -> EncoderSpec:
+    a = checkpoint.architecture
+    head = entry.head if entry else head_of(a.labels)
+    fake_index, provenance = (
+        (entry.fake_index, entry.fake_index_provenance) if entry else _assumed(head, config)
+    )
+    return EncoderSpec(
+        name=entry.name if entry else folder.resolve().name,
+        source=entry.pinned if entry else f"folder:{folder.resolve().name}",
+        weights_sha256=sha256,
+        layout=checkpoint.layout,
+        dim=a.hidden,
+        patch_grid=a.grid,
+        preset=Preset(name="unset", size=a.image),
+        head=head,
+        fake_index=fake_index,
+        fake_index_provenance=provenance,
+        licence=entry.licence if entry else card_licence(folder),
+    )
+
+
+def _assumed(head: Head, config: Mapping[str, Any]) -> tuple[int | None, str]:
+    # Published label names have been found inverted: they are quoted, never believed.
+    if head is Head.SIGMOID1:
+        return 0, "assumed: one logit, higher is fake; check it on labelled pictures"
+    if head is Head.SOFTMAX2:
+        return None, f"unverified: config.json names the labels {config.get('id2label') or 'none'}"
+    return None, ""
+
+
+def _preset(
+    folder: Path,
+    checkpoint: assemble.Checkpoint,
+    config: Mapping[str, Any],
+    wish: str | None,
+) -> Preset:
+    size = checkpoint.architecture.image
+    if wish and wish != OWN_PRESET:
+        preset = named_preset(wish)
+    else:
+        preset = _own_preset(folder, checkpoint, config)
+    if preset.size != size:
+        raise EncoderError(
+            f"{folder.name} reads pictures of {size} px, preset {preset.name} makes {preset.size}; "
+            "choose a preset of that size"
+        )
+    return preset
+
+
+def named_preset(name: str) -> Preset:
+    """Return one of the presets that dfindex knows by name."""
+    from indexer.preprocess import PRESETS
+
+    if name not in PRESETS:
+        known = ", ".join(sorted(PRESETS))
+        raise EncoderError(f"expected a preset of {known}, got {name!r}")
+    return PRESETS[name]
+
+
+def _own_preset(folder: Path, checkpoint: assemble.Checkpoint, config: Mapping[str, Any]) -> Preset:
+    from indexer.preprocess import preset_from_processor
+
+    processor = read_json(folder / "preprocessor_config.json", optional=True)
+    if not processor and checkpoint.layout is not Layout.HF_VIT:
+        processor = _timm_processor(config)
+    if not processor:
+        raise EncoderError(
+            f"{folder.name}: expected preprocessor_config.json, found none; "
+            "name a preset, since guessed preprocessing makes wrong vectors"
+        )
+    size = checkpoint.architecture.image
+    return preset_from_processor(processor, name=folder.resolve().name, fallback_size=size)
+
+
+def _timm_processor(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Say timm's `pretrained_cfg` in the words of a Hugging Face preprocessor_config.json."""
+    known = config.get("pretrained_cfg")
+    if not isinstance(known, dict) or not {"mean", "std", "input_size"} <= set(known):
+        return {}
+    size = int(known["input_size"][-1])
+    edge = int(size / float(known.get("crop_pct") or 1.0))
+    return {
+        "do_resize": True,
+        "size": {"shortest_edge": edge},
+        "do_center_crop": True,
+        "crop_size": {"height": size, "width": size},
+        "resample": _PILLOW_FILTERS.get(str(known.get("interpolation", "bicubic")), 3),
+        "do_normalize": True,
+        "image_mean": list(known["mean"]),
+        "image_std": list(known["std"]),
+    }

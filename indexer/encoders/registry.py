@@ -1,0 +1,151 @@
+"""Find an encoder by name or folder: packaged, published, or registered from Python."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from indexer.encoders import weights
+from indexer.encoders.architecture import from_hf_config
+from indexer.encoders.folder import (
+    OWN_PRESET,
+    Options,
+    card_licence,
+    head_of,
+    load_folder,
+    read_json,
+)
+from indexer.encoders.known import KNOWN, EncoderEntry
+from indexer.errors import EncoderError, UsageError
+from indexer.types import Encoder, Head, Layout
+
+__all__ = ["DEFAULT", "EncoderEntry", "available", "load", "register", "show"]
+
+DEFAULT = "dfindex-copy-s16"
+PACKAGED = Path(__file__).parent / "packaged"
+
+_factories: dict[str, Callable[..., Encoder]] = {}  # the one thing that `register` is there to keep
+
+
+def available() -> list[EncoderEntry]:
+    """List every encoder that has a name: packaged, known, registered; in that order."""
+    known = [replace(entry, folder=_cached(entry)) for entry in KNOWN]
+    return [*_packaged(), *known, *map(_registered, _factories)]
+
+
+def show(name: str) -> EncoderEntry:
+    """Return one entry of `available`; raise `EncoderError` for an unknown name."""
+    for entry in available():
+        if entry.name == name:
+            return entry
+    names = ", ".join(entry.name for entry in available())
+    raise EncoderError(f"expected an encoder folder or one of {names}, got {name!r}")
+
+
+def register(name: str, factory: Callable[..., Encoder]) -> None:
+    """Give an encoder of your own a name.
+
+    ``factory`` is called as ``factory(device=..., precision=..., preset=..., layer=...)`` each
+    time the name is loaded. Registering a name again replaces its factory; the names of packaged
+    and published encoders are taken.
+    """
+    if name in {entry.name for entry in (*_packaged(), *KNOWN)} or not name or "/" in name:
+        raise UsageError(f"expected a free encoder name without a slash, got {name!r}")
+    _factories[name] = factory
+
+
+def load(
+    name_or_folder: str | Path | None = None,
+    *,
+    device: str = "auto",
+    precision: str = "auto",
+    preset: str | None = None,
+    layer: int = -1,
+    allow_pickle: bool = False,
+) -> Encoder:
+    """Load an encoder; None is the packaged default. Never goes online.
+
+    ``preset`` names the preprocessing to use in place of the encoder's own. ``layer`` is -1 for
+    what the head sees, or a block (see `HookedViT.forward_features`). ``allow_pickle`` reads a
+    pickled state dict where the folder holds no safetensors.
+    """
+    options = Options(
+        device=device, precision=precision, preset=preset, layer=layer, allow_pickle=allow_pickle
+    )
+    if name_or_folder is None:
+        return _load_entry(_default(), options)
+    if isinstance(name_or_folder, str) and name_or_folder in _factories:
+        return _factories[name_or_folder](
+            device=device, precision=precision, preset=preset, layer=layer
+        )
+    if Path(name_or_folder).is_dir() and not _is_name(name_or_folder):
+        return load_folder(Path(name_or_folder), options)
+    return _load_entry(show(str(name_or_folder)), options)
+
+
+def _is_name(value: str | Path) -> bool:
+    return isinstance(value, str) and value in {e.name for e in (*_packaged(), *KNOWN)}
+
+
+def _default() -> EncoderEntry:
+    for entry in _packaged():
+        if entry.name == DEFAULT:
+            return entry
+    raise EncoderError(
+        f"the packaged encoder {DEFAULT} is missing from this installation; "
+        "install dfindex again, or give --encoder FOLDER"
+    )
+
+
+def _load_entry(entry: EncoderEntry, options: Options) -> Encoder:
+    if not entry.loadable:
+        raise EncoderError(f"{entry.name} cannot be loaded by this version: {entry.notes}")
+    if entry.folder is None:
+        raise EncoderError(
+            f"the weights of {entry.name} are not on this machine; download {entry.pinned} "
+            f"from the Hugging Face hub into a folder and give --encoder FOLDER"
+        )
+    return load_folder(entry.folder, options, entry)
+
+
+def _packaged() -> list[EncoderEntry]:
+    folders = sorted(p.parent for p in PACKAGED.glob(f"*/{weights.WEIGHTS_FILE}"))
+    return [_packaged_entry(folder) for folder in folders]
+
+
+def _packaged_entry(folder: Path) -> EncoderEntry:
+    path = folder / weights.WEIGHTS_FILE
+    labels = from_hf_config(read_json(folder / "config.json"), labels_on_disk=0).labels
+    return EncoderEntry(
+        name=folder.name,
+        source=f"packaged:{folder.name}",
+        weights_sha256=weights.file_sha256(path),
+        weights_bytes=path.stat().st_size,
+        layout=Layout.HF_VIT,
+        head=head_of(labels),
+        preset=OWN_PRESET,
+        licence=card_licence(folder),
+        folder=folder,
+        notes="Comes with dfindex; finds copies, says nothing about fakery.",
+    )
+
+
+def _registered(name: str) -> EncoderEntry:
+    return EncoderEntry(
+        name=name,
+        source=f"custom:{name}",
+        layout=Layout.CUSTOM,
+        head=Head.NONE,
+        preset=OWN_PRESET,
+        licence="unknown",
+        notes="Registered from Python.",
+    )
+
+
+def _cached(entry: EncoderEntry) -> Path | None:
+    """Return where huggingface_hub keeps the pinned revision, if it is there; stays offline."""
+    from huggingface_hub import try_to_load_from_cache
+
+    found = try_to_load_from_cache(entry.source, weights.WEIGHTS_FILE, revision=entry.revision)
+    return Path(found).parent if isinstance(found, str) else None

@@ -1,0 +1,175 @@
+"""The hooked vision transformer: one face over Hugging Face's and timm's classes."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from indexer.encoders.anatomy import Anatomy, dissect
+from indexer.encoders.device import choose_device, choose_precision, computing
+from indexer.encoders.hooks import maps_of, recording, tokens_of
+from indexer.errors import EncoderError
+from indexer.types import EncoderSpec, Features, Float32, Head, UInt8
+
+
+class HookedViT:
+    """A frozen vision transformer that gives class token, patch tokens, logits and attention.
+
+    Implements `indexer.types.Encoder`. Tokens are taken by forward hooks behind the final
+    LayerNorm, so that ``logits = W @ cls + b`` holds for what is stored; the pooler is never used.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        spec: EncoderSpec,
+        *,
+        device: str = "auto",
+        precision: str = "auto",
+    ) -> None:
+        self.spec = spec
+        self.device = choose_device(device)
+        self.precision = choose_precision(precision, device=self.device)
+        self.model = model.eval().requires_grad_(False).to(self.device)
+        self._parts: Anatomy = dissect(self.model)
+        self._largest_batch: int | None = None  # what fitted after something did not
+        shape = (1, 3, 1, 1)
+        self._mean = torch.tensor(spec.preset.mean, device=self.device).view(shape) * 255
+        self._std = torch.tensor(spec.preset.std, device=self.device).view(shape) * 255
+        self._block(spec.layer)
+
+    @property
+    def depth(self) -> int:
+        """The number of blocks."""
+        return len(self._parts.blocks)
+
+    def encode(self, images: UInt8) -> Features:
+        """Read images (B, size, size, 3) uint8 RGB at the spec's layer."""
+        size = self.spec.preset.size
+        if images.dtype != np.uint8 or images.shape[1:] != (size, size, 3) or not len(images):
+            raise EncoderError(
+                f"expected pictures of shape (B, {size}, {size}, 3) in uint8, "
+                f"got {images.shape} in {images.dtype}; shape them by the spec's preset"
+            )
+        raw = torch.from_numpy(np.ascontiguousarray(images))
+        return self.forward_features(raw, layer=self.spec.layer)
+
+    def forward_features(
+        self, pixels: Tensor, *, layer: int = -1, attention: bool = False
+    ) -> Features:
+        """Read normalised pixels (B, 3, H, W) float, or raw ones (B, H, W, 3) uint8.
+
+        ``layer`` -1 is what the head sees, behind the final LayerNorm. Any other number is the
+        plain output of a block, without that LayerNorm: 1 is the first block, -2 the last but
+        one, and ``depth`` the last one. Logits always come from the whole model. ``attention``
+        asks for every block's maps, which costs the slower eager attention. A batch that does not
+        fit into memory is halved and tried again.
+        """
+        block = self._block(layer)
+        results: list[Features] = []
+        start, step = 0, min(len(pixels), self._largest_batch or len(pixels))
+        while start < len(pixels):
+            try:
+                results.append(self._read(pixels[start : start + step], block, attention))
+                start += step
+            except RuntimeError as error:
+                if not _out_of_memory(error):
+                    raise EncoderError(f"{self.spec.name} failed to run: {error}") from error
+                step = self._smaller(min(step, len(pixels) - start), error)
+        return results[0] if len(results) == 1 else _joined(results)
+
+    def _read(self, pixels: Tensor, block: int | None, attention: bool) -> Features:
+        parts = self._parts
+        with ExitStack() as stack:
+            stack.enter_context(computing(self.device, self.precision))
+            hooked = parts.norm if block is None else parts.blocks[block]
+            tokens = stack.enter_context(recording([hooked]))
+            last = tokens if block is None else stack.enter_context(recording([parts.norm]))
+            if attention:
+                stack.enter_context(parts.eager())
+            maps = stack.enter_context(recording(parts.maps if attention else ()))
+            parts.run(self._normalised(pixels))
+            logits = self._logits(tokens_of(last[-1])[:, 0])
+            return self._features(tokens_of(tokens[-1]), logits, maps_of(maps), attention)
+
+    def _normalised(self, pixels: Tensor) -> Tensor:
+        moved = pixels.to(self.device)
+        if moved.dtype != torch.uint8:
+            return moved
+        planes = moved.permute(0, 3, 1, 2).to(torch.float32, memory_format=torch.contiguous_format)
+        return planes.sub_(self._mean).div_(self._std)
+
+    def _logits(self, cls: Tensor) -> Tensor | None:
+        head = self._parts.head
+        if head is None or self.spec.head is Head.NONE:
+            return None
+        # In float32 whatever the rest runs in: logit = W.cls + b must hold for the stored values.
+        with torch.autocast(self.device, enabled=False):
+            return head(cls.float())  # type: ignore[no-any-return]
+
+    def _features(
+        self, tokens: Tensor, logits: Tensor | None, maps: list[Tensor], attention: bool
+    ) -> Features:
+        if attention and len(maps) != self.depth:
+            raise EncoderError(f"expected {self.depth} attention maps, got {len(maps)}")
+        try:
+            return Features(
+                cls=_array(tokens[:, 0]),
+                patches=_array(tokens[:, self._parts.prefix :]),
+                logits=None if logits is None else _array(logits),
+                attention=np.stack([_array(m) for m in maps]) if attention else None,
+            )
+        except ValueError as error:
+            raise EncoderError(
+                f"{self.spec.name} in {self.precision}: {error}; try --precision fp32"
+            ) from error
+
+    def _block(self, layer: int) -> int | None:
+        """Return the block's index from 0, or None for the final LayerNorm."""
+        if layer == -1:
+            return None
+        index = layer - 1 if layer > 0 else self.depth + layer
+        if layer == 0 or not 0 <= index < self.depth:
+            raise EncoderError(
+                f"{self.spec.name} has {self.depth} layers: expected 1 to {self.depth} "
+                f"or -{self.depth} to -1, got {layer}"
+            )
+        return index
+
+    def _smaller(self, size: int, error: RuntimeError) -> int:
+        if size == 1:
+            raise EncoderError(
+                f"one picture alone does not fit into the memory of {self.device}; "
+                "free some, or use --device cpu"
+            ) from error
+        if self.device == "cuda":
+            torch.cuda.empty_cache()
+        self._largest_batch = size // 2
+        return self._largest_batch
+
+
+def _out_of_memory(error: RuntimeError) -> bool:
+    text = str(error).lower()
+    return (
+        isinstance(error, torch.OutOfMemoryError)
+        or "out of memory" in text
+        or "can't allocate memory" in text
+    )
+
+
+def _array(tensor: Tensor) -> Float32:
+    return tensor.to("cpu", torch.float32).contiguous().numpy()
+
+
+def _joined(parts: list[Features]) -> Features:
+    logits = [p.logits for p in parts if p.logits is not None]
+    maps = [p.attention for p in parts if p.attention is not None]
+    return Features(
+        cls=np.concatenate([p.cls for p in parts]),
+        patches=np.concatenate([p.patches for p in parts]),
+        logits=np.concatenate(logits) if logits else None,
+        attention=np.concatenate(maps, axis=1) if maps else None,
+    )
