@@ -45,7 +45,9 @@ def dissect(model: nn.Module) -> Anatomy:
 def _hugging_face(model: Any) -> Anatomy:
     tower = model.vit
     # The blocks are the longest list of modules, whatever this version calls it.
-    lists = [m for m in tower.modules() if isinstance(m, nn.ModuleList)]
+    lists: list[list[nn.Module]] = [
+        list(m) for m in tower.modules() if isinstance(m, nn.ModuleList)
+    ]
     blocks = tuple(max(lists, key=len))
     maps = [m for b in blocks for m in b.modules() if type(m).__name__.endswith("Attention")]
     return Anatomy(

@@ -44,11 +44,9 @@ def load_folder(folder: Path, options: Options, entry: EncoderEntry | None = Non
     sha256 = weights.file_sha256(path)
     _require_sha256(entry, sha256, path)
     entry = entry or next((known for known in KNOWN if known.weights_sha256 == sha256), None)
-    spec = _spec(folder, checkpoint, sha256, config, entry)
-    preset = _preset(
-        folder, checkpoint, config, options.preset or (entry.preset if entry else None)
-    )
-    spec = replace(spec, preset=preset, layer=options.layer)
+    wish = options.preset or (entry.preset if entry else None)
+    preset = _preset(folder, checkpoint, config, wish)
+    spec = replace(_spec(folder, checkpoint, sha256, config, entry, preset), layer=options.layer)
     with assemble.transformers_border():
         from indexer.encoders.vit import HookedViT
     model = assemble.build(checkpoint)
@@ -102,6 +100,7 @@ def _spec(
     sha256: str,
     config: Mapping[str, Any],
     entry: EncoderEntry | None,
+    preset: Preset,
 ) -> EncoderSpec:
     a = checkpoint.architecture
     head = entry.head if entry else head_of(a.labels)
@@ -115,7 +114,7 @@ def _spec(
         layout=checkpoint.layout,
         dim=a.hidden,
         patch_grid=a.grid,
-        preset=Preset(name="unset", size=a.image),
+        preset=preset,
         head=head,
         fake_index=fake_index,
         fake_index_provenance=provenance,

@@ -30,8 +30,12 @@ _factories: dict[str, Callable[..., Encoder]] = {}  # the one thing that `regist
 
 def available() -> list[EncoderEntry]:
     """List every encoder that has a name: packaged, known, registered; in that order."""
+    packaged = [
+        replace(_packaged_entry(f), weights_sha256=weights.file_sha256(f / weights.WEIGHTS_FILE))
+        for f in _packaged().values()
+    ]
     known = [replace(entry, folder=_cached(entry)) for entry in KNOWN]
-    return [*_packaged(), *known, *map(_registered, _factories)]
+    return [*packaged, *known, *map(_registered, _factories)]
 
 
 def show(name: str) -> EncoderEntry:
@@ -39,8 +43,7 @@ def show(name: str) -> EncoderEntry:
     for entry in available():
         if entry.name == name:
             return entry
-    names = ", ".join(entry.name for entry in available())
-    raise EncoderError(f"expected an encoder folder or one of {names}, got {name!r}")
+    raise _unknown(name)
 
 
 def register(name: str, factory: Callable[..., Encoder]) -> None:
@@ -50,7 +53,7 @@ def register(name: str, factory: Callable[..., Encoder]) -> None:
     time the name is loaded. Registering a name again replaces its factory; the names of packaged
     and published encoders are taken.
     """
-    if name in {entry.name for entry in (*_packaged(), *KNOWN)} or not name or "/" in name:
+    if name in _names() or not name or "/" in name:
         raise UsageError(f"expected a free encoder name without a slash, got {name!r}")
     _factories[name] = factory
 
@@ -73,55 +76,55 @@ def load(
     options = Options(
         device=device, precision=precision, preset=preset, layer=layer, allow_pickle=allow_pickle
     )
+    wish = DEFAULT if name_or_folder is None else name_or_folder
+    if isinstance(wish, str) and wish in _factories:
+        return _factories[wish](device=device, precision=precision, preset=preset, layer=layer)
+    if isinstance(wish, str) and wish in _names():
+        return _load_entry(wish, options)
+    if Path(wish).is_dir():
+        return load_folder(Path(wish), options)
     if name_or_folder is None:
-        return _load_entry(_default(), options)
-    if isinstance(name_or_folder, str) and name_or_folder in _factories:
-        return _factories[name_or_folder](
-            device=device, precision=precision, preset=preset, layer=layer
-        )
-    if Path(name_or_folder).is_dir() and not _is_name(name_or_folder):
-        return load_folder(Path(name_or_folder), options)
-    return _load_entry(show(str(name_or_folder)), options)
-
-
-def _is_name(value: str | Path) -> bool:
-    return isinstance(value, str) and value in {e.name for e in (*_packaged(), *KNOWN)}
-
-
-def _default() -> EncoderEntry:
-    for entry in _packaged():
-        if entry.name == DEFAULT:
-            return entry
-    raise EncoderError(
-        f"the packaged encoder {DEFAULT} is missing from this installation; "
-        "install dfindex again, or give --encoder FOLDER"
-    )
-
-
-def _load_entry(entry: EncoderEntry, options: Options) -> Encoder:
-    if not entry.loadable:
-        raise EncoderError(f"{entry.name} cannot be loaded by this version: {entry.notes}")
-    if entry.folder is None:
         raise EncoderError(
-            f"the weights of {entry.name} are not on this machine; download {entry.pinned} "
-            f"from the Hugging Face hub into a folder and give --encoder FOLDER"
+            f"the packaged encoder {DEFAULT} is missing from this installation; "
+            "install dfindex again, or give --encoder FOLDER"
         )
-    return load_folder(entry.folder, options, entry)
+    raise _unknown(str(wish))
 
 
-def _packaged() -> list[EncoderEntry]:
-    folders = sorted(p.parent for p in PACKAGED.glob(f"*/{weights.WEIGHTS_FILE}"))
-    return [_packaged_entry(folder) for folder in folders]
+def _load_entry(name: str, options: Options) -> Encoder:
+    if name in _packaged():
+        return load_folder(_packaged()[name], options, _packaged_entry(_packaged()[name]))
+    entry = next(entry for entry in KNOWN if entry.name == name)
+    if not entry.loadable:
+        raise EncoderError(f"{name} cannot be loaded by this version: {entry.notes}")
+    folder = _cached(entry)
+    if folder is None:
+        raise EncoderError(
+            f"the weights of {name} are not on this machine; download {entry.pinned} from the "
+            "Hugging Face hub into a folder and give --encoder FOLDER"
+        )
+    return load_folder(folder, options, entry)
+
+
+def _names() -> set[str]:
+    return {*_packaged(), *(entry.name for entry in KNOWN)}
+
+
+def _unknown(name: str) -> EncoderError:
+    names = ", ".join(sorted({*_names(), *_factories}))
+    return EncoderError(f"expected an encoder folder or one of {names}; got {name!r}")
+
+
+def _packaged() -> dict[str, Path]:
+    return {p.parent.name: p.parent for p in sorted(PACKAGED.glob(f"*/{weights.WEIGHTS_FILE}"))}
 
 
 def _packaged_entry(folder: Path) -> EncoderEntry:
-    path = folder / weights.WEIGHTS_FILE
     labels = from_hf_config(read_json(folder / "config.json"), labels_on_disk=0).labels
     return EncoderEntry(
         name=folder.name,
         source=f"packaged:{folder.name}",
-        weights_sha256=weights.file_sha256(path),
-        weights_bytes=path.stat().st_size,
+        weights_bytes=(folder / weights.WEIGHTS_FILE).stat().st_size,
         layout=Layout.HF_VIT,
         head=head_of(labels),
         preset=OWN_PRESET,

@@ -33,7 +33,12 @@ class HookedViT:
         self.spec = spec
         self.device = choose_device(device)
         self.precision = choose_precision(precision, device=self.device)
-        self.model = model.eval().requires_grad_(False).to(self.device)
+        try:
+            self.model = model.eval().requires_grad_(False).to(self.device)
+        except RuntimeError as error:
+            raise EncoderError(
+                f"{spec.name} does not fit onto {self.device} ({error}); use --device cpu"
+            ) from error
         self._parts: Anatomy = dissect(self.model)
         self._largest_batch: int | None = None  # what fitted after something did not
         shape = (1, 3, 1, 1)
