@@ -1,0 +1,45 @@
+# make demo: install, index the sample corpus, search it with three manipulated pictures
+# make test: install, lint, types, tests
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+DEMO := demo-out
+INDEX := $(DEMO)/index
+QUERIES := demo_mirrored_crop demo_local_splice demo_recoloured_letterbox
+
+.PHONY: demo test lint types clean
+
+demo: $(VENV)/.installed
+	mkdir -p $(DEMO)
+	$(BIN)/dfindex build data/photos --index $(INDEX)
+	$(BIN)/dfindex status --index $(INDEX)
+	set -e; for query in $(QUERIES); do \
+	  echo; echo "Have we seen data/manipulated/$$query.jpg?"; \
+	  $(BIN)/dfindex search data/manipulated/$$query.jpg --index $(INDEX) -k 5 \
+	    --report $(DEMO)/$$query.html || test $$? = 1; \
+	done
+	@echo; echo "Reports: $(QUERIES:%=$(DEMO)/%.html)"
+
+test: $(VENV)/.installed-dev lint types
+	$(BIN)/pytest $(PYTEST_ARGS)
+
+lint: $(VENV)/.installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/.installed-dev
+	$(BIN)/mypy
+
+$(VENV)/.installed: pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "dfindex needs Python 3.11 or newer, this is " + sys.version.split()[0])'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable .
+	touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.installed
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	touch $@
+
+clean:
+	rm -rf $(VENV) $(DEMO) build dist *.egg-info
