@@ -70,6 +70,12 @@ def test_recall_at_k_is_what_sorting_every_query_says(seed):
     assert figures.recall_at_50 == pytest.approx(np.mean([place < 50 for place in places]))
 
 
+def test_the_fiftieth_candidate_counts_and_the_fifty_first_does_not():
+    falling = -np.arange(60, dtype=np.float32)[None]
+    for place, found in ((0, 1.0), (49, 1.0), (50, 0.0)):
+        assert Ranking.of(falling, np.array([place])).figures().recall_at_50 == found
+
+
 def test_a_bootstrap_draw_is_the_same_as_repeating_the_queries():
     scores, truth = random_case(1)
     draws = np.random.default_rng(2).integers(0, 4, size=len(truth))
