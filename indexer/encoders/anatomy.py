@@ -45,10 +45,8 @@ def dissect(model: nn.Module) -> Anatomy:
 def _hugging_face(model: Any) -> Anatomy:
     tower = model.vit
     # The blocks are the longest list of modules, whatever this version calls it.
-    lists: list[list[nn.Module]] = [
-        list(m) for m in tower.modules() if isinstance(m, nn.ModuleList)
-    ]
-    blocks = tuple(max(lists, key=len))
+    lists = [list(m) for m in tower.modules() if isinstance(m, nn.ModuleList)]
+    blocks = tuple(sorted(lists, key=len)[-1])
     maps = [m for b in blocks for m in b.modules() if type(m).__name__.endswith("Attention")]
     return Anatomy(
         blocks=blocks,

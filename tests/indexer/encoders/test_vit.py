@@ -1,4 +1,4 @@
-"""The hooked transformer: its outputs against the plain way, its hooks, its memory, its rounding."""
+"""The hooked transformer: outputs against the plain way, hooks, memory, rounding."""
 
 from __future__ import annotations
 
