@@ -13,13 +13,16 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 from benchmarks.attacks import ATTACKS
+from benchmarks.copy_methods import all_methods
 from benchmarks.copy_queries import Pictures, choose, queries
 from benchmarks.machine import Machine
 from benchmarks.methods import Method
 from benchmarks.retrieval_metrics import Figures, Ranking, bootstrap
-from indexer.types import Float32, Int64
+from indexer.encoders import registry
+from indexer.types import Encoder, Float32, Int64
 
 ALL = "all"
 PACKAGES = ("dfindex", "numpy", "pillow", "opencv-python-headless", "torch", "imagehash", "pdqhash")
@@ -82,47 +85,42 @@ class CopyReport:
 def run(
     photos: Path,
     *,
-    methods: Sequence[Method],
+    encoder: Encoder | None = None,
+    methods: Sequence[Method] | None = None,
     references: int = 1000,
     originals: int = 100,
     distractors: int = 60,
-    slow_originals: int | None = None,
+    slow_originals: int | None = 60,
     attacks: Sequence[str] = tuple(ATTACKS),
-    encoder: dict[str, object] | None = None,
     seed: int = 0,
     bootstrap_samples: int = 200,
     progress: Callable[[str], None] | None = None,
 ) -> CopyReport:
     """Attack, search and measure.
 
-    Slow methods see the first ``slow_originals`` originals and as large a part of the distractors;
-    then every method is measured on that subset as well. ``encoder`` is noted in the report.
+    Without ``methods`` those of `all_methods` are compared, with ``encoder`` or the packaged one.
+    Slow methods see the first ``slow_originals`` originals (None: all) and as large a part of the
+    distractors; then every method is measured on that subset as well.
     """
+    tell = progress or (lambda _: None)
+    if methods is None:
+        encoder = encoder or registry.load()
+        methods = all_methods(encoder)
     pictures = choose(
         photos, references=references, originals=originals, distractors=distractors, seed=seed
     )
     subset = _subset(pictures, slow_originals)
-    costs = {method.name: Cost() for method in methods}
-    tell = progress or (lambda _: None)
-    for method in methods:
-        tell(f"{method.name}: {len(pictures.references)} references")
-        start = time.perf_counter()
-        method.index(pictures.references)
-        costs[method.name].index_seconds = time.perf_counter() - start
+    costs = {method.name: _index(method, pictures, tell) for method in methods}
     scores: dict[str, dict[str, Float32]] = {method.name: {} for method in methods}
     for attack in attacks:
         made = queries(pictures, attack, seed=seed)
         for method in methods:
             tell(f"{attack}: {method.name}")
             asked = [made[i] for i in subset] if method.slow else made
-            start = time.perf_counter()
-            scores[method.name][attack] = method.scores(asked)
-            costs[method.name].query_seconds += time.perf_counter() - start
-            costs[method.name].queries += len(asked)
-    rows = _rows(methods, scores, pictures.truth, subset, samples=bootstrap_samples, seed=seed)
+            scores[method.name][attack] = _ask(method, asked, costs[method.name])
     return CopyReport(
         seed=seed,
-        encoder=encoder,
+        encoder=encoder.spec.to_json() if encoder else None,
         references=len(pictures.references),
         references_from_train=pictures.from_train,
         originals=originals,
@@ -130,10 +128,25 @@ def run(
         subset_originals=int((pictures.truth[subset] >= 0).sum()),
         subset_distractors=int((pictures.truth[subset] < 0).sum()),
         attacks=list(attacks),
-        rows=rows,
+        rows=_rows(methods, scores, pictures.truth, subset, samples=bootstrap_samples, seed=seed),
         costs=costs,
         machine=Machine.here(PACKAGES),
     )
+
+
+def _index(method: Method, pictures: Pictures, tell: Callable[[str], None]) -> Cost:
+    tell(f"{method.name}: {len(pictures.references)} references")
+    start = time.perf_counter()
+    method.index(pictures.references)
+    return Cost(index_seconds=time.perf_counter() - start)
+
+
+def _ask(method: Method, asked: Sequence[Image.Image], cost: Cost) -> Float32:
+    start = time.perf_counter()
+    scores = method.scores(asked)
+    cost.query_seconds += time.perf_counter() - start
+    cost.queries += len(asked)
+    return scores
 
 
 def _subset(pictures: Pictures, slow_originals: int | None) -> Int64:

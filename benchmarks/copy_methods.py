@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
-from benchmarks.baselines import Pdq, PdqDihedral, PHash
 from benchmarks.encoder_methods import with_and_without_views
 from benchmarks.methods import Method
 from benchmarks.sift_baseline import SiftRansac
+from indexer.errors import UsageError
 from indexer.types import Encoder
 
 
-def all_methods(encoder: Encoder, *, sift: bool = True) -> list[Method]:
+def all_methods(encoder: Encoder) -> list[Method]:
     """Return the baselines, then what the encoder gives."""
-    baselines: list[Method] = [PHash(), Pdq(), PdqDihedral()]
-    return [*baselines, *([SiftRansac()] if sift else []), *with_and_without_views(encoder)]
+    return [*_hashes(), SiftRansac(), *with_and_without_views(encoder)]
+
+
+def _hashes() -> list[Method]:
+    try:
+        from benchmarks.baselines import Pdq, PdqDihedral, PHash
+    except ImportError as error:
+        raise UsageError(
+            f"the copy benchmark compares with imagehash and pdqhash, got: {error}; "
+            "install them with: pip install 'dfindex[bench]'"
+        ) from error
+    return [PHash(), Pdq(), PdqDihedral()]
