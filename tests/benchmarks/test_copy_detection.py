@@ -107,10 +107,10 @@ def test_the_report_is_json_and_a_table(report):
     value = json.loads(json.dumps(report.to_json()))
     assert value["references"] == 8 and value["subset_originals"] == 2
     assert set(value["costs"]) == {row["method"] for row in value["rows"]}
-    console = Console(width=200, record=True)
-    with console.capture():
+    console = Console(width=200)
+    with console.capture() as captured:
         console.print(render(report))
-    text = console.export_text()
+    text = captured.get()
     assert "8 references" in text and "jpeg_half" in text and "1.00/1.00/1.00" in text
     with pytest.raises(KeyError):
         report.row("class token", "crop80")
@@ -127,6 +127,26 @@ def test_a_mirrored_query_has_its_originals_vector_among_its_views(pool):
     assert viewed.scores(flipped)[own, own].min() > 0.999
     assert (viewed.scores(flipped) >= plain.scores(flipped) - 1e-6).all()
     assert len(query_views(flipped[0])) == 10
+
+
+def test_all_methods_are_compared_where_none_are_named(pool):
+    encoder = MeanColour()
+    report = run(
+        pool,
+        encoder=encoder,
+        references=5,
+        originals=2,
+        distractors=2,
+        attacks=["text"],
+        bootstrap_samples=2,
+    )
+    methods = list(dict.fromkeys(row.method for row in report.rows))
+    assert methods == [
+        *("pHash", "PDQ", "PDQ, 8 dihedral", "rootSIFT + RANSAC"),
+        *("class token", "class token, 10 views"),
+    ]
+    assert report.encoder == encoder.spec.to_json()
+    assert {row.pictures for row in report.rows} == {"all"}
 
 
 def test_class_token_scores_are_cosines(pool):
