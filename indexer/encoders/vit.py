@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
+from threading import Lock
 
 import numpy as np
 import torch
@@ -40,7 +41,8 @@ class HookedViT:
                 f"{spec.name} does not fit onto {self.device} ({error}); use --device cpu"
             ) from error
         self._parts: Anatomy = dissect(self.model)
-        self._largest_batch: int | None = None  # what fitted after something did not
+        self._largest_batch: int | None = None  # what may fit after something did not
+        self._lock = Lock()
         shape = (1, 3, 1, 1)
         self._mean = torch.tensor(spec.preset.mean, device=self.device).view(shape) * 255
         self._std = torch.tensor(spec.preset.std, device=self.device).view(shape) * 255
@@ -77,14 +79,33 @@ class HookedViT:
         results: list[Features] = []
         start, step = 0, min(len(pixels), self._largest_batch or len(pixels))
         while start < len(pixels):
-            try:
-                results.append(self._read(pixels[start : start + step], block, attention))
-                start += step
-            except RuntimeError as error:
-                if not _out_of_memory(error):
-                    raise EncoderError(f"{self.spec.name} failed to run: {error}") from error
-                step = self._smaller(min(step, len(pixels) - start), error)
+            part = pixels[start : start + step]
+            features = self._try(part, block, attention)
+            if features is None:
+                step = self._largest_batch = len(part) // 2
+                continue
+            results.append(features)
+            start += step
         return results[0] if len(results) == 1 else _joined(results)
+
+    def _try(self, pixels: Tensor, block: int | None, attention: bool) -> Features | None:
+        """Return the features, or None where the batch does not fit but a smaller one may."""
+        try:
+            # Hooks hear every caller of the model: two at once would take each other's tokens.
+            with self._lock:
+                return self._read(pixels, block, attention)
+        except RuntimeError as error:
+            if not _out_of_memory(error):
+                raise EncoderError(f"{self.spec.name} failed to run: {error}") from error
+            if len(pixels) == 1:
+                raise EncoderError(
+                    f"one picture alone does not fit into the memory of {self.device}; "
+                    "free some, or use --device cpu"
+                ) from error
+        # Outside the handler: the error's traceback keeps the tensors of the failed pass alive.
+        if self.device == "cuda":
+            torch.cuda.empty_cache()
+        return None
 
     def _read(self, pixels: Tensor, block: int | None, attention: bool) -> Features:
         parts = self._parts
@@ -143,17 +164,6 @@ class HookedViT:
                 f"or -{self.depth} to -1, got {layer}"
             )
         return index
-
-    def _smaller(self, size: int, error: RuntimeError) -> int:
-        if size == 1:
-            raise EncoderError(
-                f"one picture alone does not fit into the memory of {self.device}; "
-                "free some, or use --device cpu"
-            ) from error
-        if self.device == "cuda":
-            torch.cuda.empty_cache()
-        self._largest_batch = size // 2
-        return self._largest_batch
 
 
 def _out_of_memory(error: RuntimeError) -> bool:

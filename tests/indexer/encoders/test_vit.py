@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -210,6 +211,14 @@ def test_one_picture_that_does_not_fit_is_a_clear_error() -> None:
     with pytest.raises(EncoderError, match="one picture alone does not fit"):
         encoder.encode(pictures(4))
     assert live_hooks(model) == 0
+
+
+def test_threads_that_share_an_encoder_get_their_own_vectors() -> None:
+    encoder, batches = hooked(), [pictures(2, seed=seed) for seed in range(24)]
+    expected = [encoder.encode(batch).cls for batch in batches]
+    with ThreadPoolExecutor(8) as pool:
+        got = list(pool.map(lambda batch: encoder.encode(batch).cls, batches))
+    assert all(np.array_equal(a, b) for a, b in zip(got, expected, strict=True))
 
 
 def test_wrong_pictures_are_refused() -> None:
