@@ -1,0 +1,16 @@
+"""What can be said of two pictures."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Verdict(StrEnum):
+    """The relation of one picture to another, from the surest to the least."""
+
+    EXACT = "exact"
+    COPY = "copy"
+    ALTERED_COPY = "altered_copy"
+    SIMILAR = "similar"
+    UNRELATED = "unrelated"
+    NOT_ASSESSABLE = "not_assessable"
