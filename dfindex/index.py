@@ -9,6 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypedDict, Unpack
 
+from indexer.errors import UsageError
 from indexer.store.reader import IndexReader
 
 if TYPE_CHECKING:
@@ -230,15 +231,23 @@ def build_report(
     from indexer.build import build as run
     from indexer.store.writer import IndexWriter
 
+    roots = [Path(path) for path in paths]
+    _check_roots(roots)
+    encoder = load_encoder(
+        arguments.get("encoder"),
+        arguments.get("device", "auto"),
+        arguments.get("precision", "auto"),
+    )
+    options = _options(arguments, on_cpu=encoder.device == "cpu")
     with IndexWriter(Path(index)) as writer:
-        encoder = load_encoder(
-            arguments.get("encoder"),
-            arguments.get("device", "auto"),
-            arguments.get("precision", "auto"),
-        )
-        options = _options(arguments, on_cpu=encoder.device == "cpu")
-        roots = [Path(path) for path in paths]
         return run(writer, encoder, roots, options, arguments.get("progress"))
+
+
+def _check_roots(roots: Sequence[Path]) -> None:
+    # Before the encoder is loaded and an index is made for nothing.
+    for root in roots:
+        if not os.path.lexists(root):
+            raise UsageError(f"expected a file or folder to index, but {root} does not exist")
 
 
 def _options(arguments: BuildArguments, *, on_cpu: bool) -> BuildOptions:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from dfindex.index import Status
     from dfindex.maintenance import Removal
     from indexer.build import BuildReport
+    from indexer.encoders.known import EncoderEntry
     from indexer.store.catalog import Failure
     from indexer.store.compaction import Compaction
     from indexer.store.examination import Examination
@@ -169,6 +171,28 @@ def labels_table(rows: Sequence[dict[str, str | None]]) -> None:
     table = Table("path", "label", "generator", "source", "group")
     for row in rows:
         table.add_row(*(Text(value or "") for value in row.values()))
+    _console().print(table)
+
+
+def models_table(entries: Sequence[EncoderEntry]) -> None:
+    """List encoders."""
+    table = Table("name", "head", "preset", "licence", "on disk")
+    for entry in entries:
+        table.add_row(
+            entry.name,
+            entry.head.value,
+            entry.preset or "its own",
+            entry.licence,
+            "yes" if entry.folder else "no",
+        )
+    _console().print(table)
+
+
+def model_table(entry: EncoderEntry) -> None:
+    """Show all that is known of an encoder."""
+    table = Table("what", "value", show_header=False)
+    for name, value in asdict(entry).items():
+        table.add_row(name.replace("_", " "), Text("" if value is None else str(value)))
     _console().print(table)
 
 

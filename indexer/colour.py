@@ -1,0 +1,123 @@
+"""Any pixel mode to sRGB: colour profiles, transparency, depth, in strips where it is large."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import numpy as np
+from PIL import Image, ImageCms
+
+# Above this many pixels a picture is converted strip by strip and reduced on the way, so that it
+# is never held twice.
+STRIP_ABOVE = 24_000_000
+_STRIP_PIXELS = 4_000_000
+_WHITE = (255, 255, 255)
+
+
+def to_srgb(image: Image.Image, at_least: int | None) -> Image.Image:
+    """Return a loaded picture of any mode as RGB in sRGB, with transparency on white.
+
+    Where ``at_least`` is given and the picture is large, it is reduced by a whole factor that
+    leaves its shorter side at least twice that many pixels.
+    """
+    convert = _Converter(image)
+    if image.width * image.height <= STRIP_ABOVE:
+        return convert(image)
+    factor = 1 if at_least is None else max(1, min(image.size) // (2 * at_least))
+    rows = max(factor, _STRIP_PIXELS // image.width // factor * factor)
+    size = (-(-image.width // factor), -(-image.height // factor))
+    result = Image.new("RGB", size)
+    for top in range(0, image.height, rows):
+        strip = image.crop((0, top, image.width, min(top + rows, image.height)))
+        reduced = convert(strip)
+        result.paste(reduced.reduce(factor) if factor > 1 else reduced, (0, top // factor))
+    return result
+
+
+class _Converter:
+    """Converts strips of one picture, whose profile, palette and range are read once."""
+
+    def __init__(self, image: Image.Image) -> None:
+        self._transparency = image.info.get("transparency")
+        self._range = _value_range(image)
+        self._profile = _profile_transform(image)
+
+    def __call__(self, strip: Image.Image) -> Image.Image:
+        if strip.mode in ("I", "F", "I;16", "I;16B", "I;16L", "I;16N"):
+            return self._from_depth(strip).convert("RGB")
+        if strip.mode in ("P", "1", "L", "RGB") and self._transparency is not None:
+            strip.info["transparency"] = self._transparency
+            strip = strip.convert("RGBA")
+        if strip.mode == "PA":
+            strip = strip.convert("RGBA")
+        alpha = strip.getchannel("A") if strip.mode in ("RGBA", "LA", "La", "RGBa") else None
+        colours = self._colours(strip)
+        if alpha is None:
+            return colours
+        white = Image.new("RGB", colours.size, _WHITE)
+        white.paste(colours, mask=alpha)
+        return white
+
+    def _colours(self, strip: Image.Image) -> Image.Image:
+        if strip.mode in ("La", "RGBa"):
+            strip = strip.convert("LA" if strip.mode == "La" else "RGBA")
+        if self._profile is not None:
+            mode, transform = self._profile
+            plain = strip if strip.mode == mode else strip.convert(mode)
+            return ImageCms.applyTransform(plain, transform) or plain
+        if strip.mode == "LAB":
+            return _from_lab(strip)
+        if strip.mode == "LA":
+            strip = strip.convert("L")
+        return strip.convert("RGB")
+
+    def _from_depth(self, strip: Image.Image) -> Image.Image:
+        """Scale 16-bit, 32-bit and floating-point grey to 8 bits."""
+        low, high = self._range
+        values = np.asarray(strip).astype(np.float64)
+        scaled = np.clip(np.nan_to_num((values - low) / (high - low)), 0, 1) * 255
+        return Image.fromarray(np.rint(scaled).astype(np.uint8))
+
+
+def _value_range(image: Image.Image) -> tuple[float, float]:
+    """Return what is black and what is white in a deep grey picture.
+
+    16-bit modes have their full range. 32-bit integers and floats carry no range of their own: by
+    what they hold they are taken as 0..1, 0..255 or 0..65535, or from their least to their most.
+    """
+    if image.mode.startswith("I;16"):
+        return 0.0, 65535.0
+    if image.mode not in ("I", "F"):
+        return 0.0, 255.0
+    extremes: Any = image.getextrema()
+    low, high = (float(value) for value in extremes)
+    if not np.isfinite([low, high]).all():
+        return 0.0, 1.0
+    for white in (1.0, 255.0, 65535.0):
+        if low >= 0 and high <= white and not (white == 1.0 and image.mode == "I"):
+            return 0.0, white
+    return low, high if high > low else low + 1
+
+
+def _profile_transform(image: Image.Image) -> tuple[str, Any] | None:
+    """Return the mode and transform that take the picture's ICC profile to sRGB, if it has one."""
+    data = image.info.get("icc_profile")
+    mode = {"RGBA": "RGB", "RGBX": "RGB", "P": "RGB", "LA": "L", "PA": "RGB"}.get(
+        image.mode, image.mode
+    )
+    if not data or mode not in ("RGB", "L", "CMYK", "LAB"):
+        return None
+    try:
+        profile = ImageCms.ImageCmsProfile(io.BytesIO(data))
+        target = ImageCms.createProfile("sRGB")
+        return mode, ImageCms.buildTransform(profile, target, mode, "RGB")
+    except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
+        return None  # a broken profile, or one of another kind of picture, is ignored
+
+
+def _from_lab(strip: Image.Image) -> Image.Image:
+    lab = ImageCms.createProfile("LAB")
+    srgb = ImageCms.createProfile("sRGB")
+    converted = ImageCms.profileToProfile(strip, lab, srgb, outputMode="RGB")
+    return strip.convert("RGB") if converted is None else converted

@@ -1,0 +1,173 @@
+"""Walk a corpus: every file in it, in order, none skipped in silence; labels from folder names."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from indexer.errors import MediaError, UsageError
+from indexer.types import Reason
+
+MEDIA_SUFFIXES = frozenset(
+    b".jpg .jpeg .jpe .png .webp .bmp .gif .tif .tiff .avif .heic .heif .ppm .pgm .pbm .ico "
+    b".mp4 .mov .mkv .webm .avi .m4v .mpg .mpeg".split()
+)
+REAL_NAMES = frozenset(("real", "authentic", "original", "originals", "pristine", "genuine"))
+FAKE_NAMES = frozenset(
+    (
+        "fake",
+        "fakes",
+        "synthetic",
+        "generated",
+        "manipulated",
+        "deepfake",
+        "deepfakes",
+        "forged",
+        "tampered",
+    )
+)
+_SPECIAL = {
+    stat.S_IFIFO: "a named pipe",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a character device",
+    stat.S_IFBLK: "a block device",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class FoundFile:
+    r"""A file the walk came upon.
+
+    ``raw`` is its absolute path as the system's bytes; ``path`` the same as text, with bytes that
+    are no UTF-8 written as ``\xNN``; ``size`` in bytes; ``problem`` says why it cannot be read.
+    """
+
+    raw: bytes
+    path: str
+    size: int
+    mtime_ns: int
+    problem: MediaError | None = None
+
+
+def walk(roots: Iterable[Path], *, exclude: Iterable[Path] = ()) -> Iterator[FoundFile]:
+    """Yield every file below ``roots``, depth first and by name, each once.
+
+    Links are followed. A folder whose name looks like a picture's is yielded with a problem, and
+    entered. Folders in ``exclude``, and any that hold an index of dfindex, are not entered. Raise
+    UsageError where a root does not exist.
+    """
+    walker = _Walker({_absolute(path) for path in exclude})
+    absolute = sorted({_absolute(root) for root in roots})
+    for root in absolute:
+        if not os.path.lexists(root):
+            raise UsageError(
+                f"expected a file or folder to index, but {as_text(root)} is not there"
+            )
+    for root in absolute:
+        if not any(other != root and _is_below(root, other) for other in absolute):
+            yield from walker.visit(root, ())
+
+
+def as_text(raw: bytes) -> str:
+    r"""Return a path for people: UTF-8, with other bytes as ``\xNN``."""
+    return raw.decode("utf-8", "backslashreplace")
+
+
+def folder_label(path: str) -> tuple[str, str | None] | None:
+    """Return (label, generator) as a path's folders name them, or None.
+
+    The nearest folder called real, authentic, original, pristine or genuine makes a picture real;
+    one called fake, synthetic, generated, manipulated, deepfake, forged or tampered makes it fake,
+    and the folder below that one, if any, names the generator.
+    """
+    folders = path.split("/")[:-1]
+    for place in range(len(folders) - 1, -1, -1):
+        name = folders[place].lower()
+        if name in REAL_NAMES:
+            return "real", None
+        if name in FAKE_NAMES:
+            return "fake", folders[place + 1] if place + 1 < len(folders) else None
+    return None
+
+
+class _Walker:
+    def __init__(self, exclude: set[bytes]) -> None:
+        self._exclude = exclude
+
+    def visit(self, raw: bytes, above: tuple[tuple[int, int], ...]) -> Iterator[FoundFile]:
+        """Yield what is at ``raw``; ``above`` identifies the folders on the way to it."""
+        try:
+            status = os.stat(raw)
+        except OSError as error:
+            yield _problem(raw, Reason.UNREADABLE, _link_trouble(raw, error))
+            return
+        if stat.S_ISDIR(status.st_mode):
+            yield from self._visit_folder(raw, status, above)
+        elif stat.S_ISREG(status.st_mode):
+            yield FoundFile(
+                raw=raw, path=as_text(raw), size=status.st_size, mtime_ns=status.st_mtime_ns
+            )
+        else:
+            kind = _SPECIAL.get(stat.S_IFMT(status.st_mode), "not a file")
+            yield _problem(raw, Reason.NOT_MEDIA, f"expected a file, but this is {kind}")
+
+    def _visit_folder(
+        self, raw: bytes, status: os.stat_result, above: tuple[tuple[int, int], ...]
+    ) -> Iterator[FoundFile]:
+        if raw in self._exclude or _is_index(raw):
+            return
+        identity = (status.st_dev, status.st_ino)
+        if identity in above:
+            yield _problem(raw, Reason.UNREADABLE, "a link back to a folder that contains it")
+            return
+        if os.path.splitext(raw)[1].lower() in MEDIA_SUFFIXES:
+            yield _problem(
+                raw, Reason.NOT_MEDIA, "a folder, not a file, despite its name; see its contents"
+            )
+        try:
+            names = sorted(os.listdir(raw))
+        except OSError as error:
+            yield _problem(raw, Reason.UNREADABLE, f"the folder cannot be read: {error.strerror}")
+            return
+        for name in names:
+            yield from self.visit(os.path.join(raw, name), (*above, identity))
+
+
+def _problem(raw: bytes, reason: Reason, message: str) -> FoundFile:
+    try:
+        status = os.lstat(raw)
+        size, mtime_ns = status.st_size, status.st_mtime_ns
+    except OSError:
+        size, mtime_ns = 0, 0
+    return FoundFile(
+        raw=raw,
+        path=as_text(raw),
+        size=size,
+        mtime_ns=mtime_ns,
+        problem=MediaError(reason, message),
+    )
+
+
+def _link_trouble(raw: bytes, error: OSError) -> str:
+    if error.errno == errno.ELOOP:
+        return "a link that leads back to itself"
+    if os.path.islink(raw):
+        return f"a link to something that is not there: {as_text(os.readlink(raw))}"
+    return f"the file cannot be looked at: {error.strerror}"
+
+
+def _is_index(folder: bytes) -> bool:
+    catalog = os.path.join(folder, b"catalog.duckdb")
+    return os.path.isfile(catalog) and os.path.isdir(os.path.join(folder, b"spaces"))
+
+
+def _absolute(path: Path) -> bytes:
+    return os.path.abspath(os.fsencode(path))
+
+
+def _is_below(path: bytes, folder: bytes) -> bool:
+    return path.startswith(folder.rstrip(b"/") + b"/")
