@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -49,7 +50,8 @@ class LocalFeatures:
     def unit(self) -> Float32:
         """Descriptors (n, 128) as unit vectors."""
         values = self.descriptors.astype(np.float32)
-        return values / np.maximum(np.linalg.norm(values, axis=1, keepdims=True), 1e-6)
+        norms = np.linalg.norm(values, axis=1, keepdims=True)
+        return np.asarray(values / np.maximum(norms, 1e-6), dtype=np.float32)
 
     def mirrored(self) -> LocalFeatures:
         """Return the features of the picture with left and right exchanged.
@@ -57,7 +59,8 @@ class LocalFeatures:
         A descriptor is 4 x 4 cells of 8 directions in the point's own frame; a mirror reverses
         the cells' rows and the directions' sense, so nothing has to be read from the pixels again.
         """
-        points = self.points * np.float32([-1, 1]) + np.float32([self.width, 0])
+        points = np.array(self.points)
+        points[:, 0] = self.width - points[:, 0]
         angles = np.mod(180 - self.angles, 360).astype(np.float32)
         descriptors = np.ascontiguousarray(self.descriptors[:, _MIRROR])
         return LocalFeatures(points, self.sizes, angles, descriptors, self.width, self.height)
@@ -79,9 +82,7 @@ def local_features(
     factor = min(longest_side / max(height, width), LARGEST_ENLARGEMENT)
     size = (max(1, round(width * factor)), max(1, round(height * factor)))
     shrinks = size[0] < width
-    resized = cv2.resize(
-        grey, size, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC
-    )
+    resized = cv2.resize(grey, size, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC)
     return _located(_detected(np.asarray(resized, dtype=np.uint8), count), size, (width, height))
 
 
@@ -101,14 +102,15 @@ def _detected(grey: UInt8, count: int) -> tuple[Float32, UInt8]:
     found = detector.detect(grey, None)
     if not found:
         return np.zeros((0, 4), np.float32), np.zeros((0, 128), np.uint8)
-    kept = [found[place] for place in _spread(found, grey.shape[:2], count)]
-    kept, counts = detector.compute(grey, kept)
+    chosen = [found[place] for place in _spread(found, grey.shape[:2], count)]
+    kept, counts = detector.compute(grey, chosen)
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1e-9)
     descriptors = np.clip(np.sqrt(shares) * DESCRIPTOR_SCALE, 0, 255).astype(np.uint8)
-    return np.float32([(*each.pt, each.size, each.angle) for each in kept]), descriptors
+    points = [(*each.pt, each.size, each.angle) for each in kept]
+    return np.array(points, dtype=np.float32).reshape(-1, 4), descriptors
 
 
-def _spread(found: list[cv2.KeyPoint], shape: tuple[int, ...], count: int) -> Int64:
+def _spread(found: Sequence[cv2.KeyPoint], shape: tuple[int, ...], count: int) -> Int64:
     """Return the places of ``count`` points: half the strongest, half the strongest of cells."""
     strength = np.array([point.response for point in found])
     order = np.argsort(-strength, kind="stable")
@@ -130,10 +132,11 @@ def _located(
 ) -> LocalFeatures:
     """Express the points in pixels of the original picture."""
     values, descriptors = found
-    step = np.float32([original[0] / size[0], original[1] / size[1]])
+    step = np.array([original[0] / size[0], original[1] / size[1]], dtype=np.float32)
+    half = np.float32(0.5)  # OpenCV counts from the first pixel's centre
     return LocalFeatures(
-        points=(values[:, :2] + np.float32(0.5)) * step,  # OpenCV counts from the pixel's centre
-        sizes=values[:, 2] * np.float32(step.mean()),
+        points=(values[:, :2] + half) * step,
+        sizes=values[:, 2] * step.mean(),
         angles=values[:, 3],
         descriptors=descriptors,
         width=original[0],
