@@ -168,9 +168,7 @@ class Index:
         opened = self._reader.space(space)
         fingerprint = opened.row.fingerprint
         if fingerprint not in self._searchers or encoder is not None:
-            loaded = load_encoder(
-                encoder or _where_from(opened.row.encoder.source), device, precision
-            )
+            loaded = load_encoder(encoder or opened.row.loaded_from, device, precision)
             self._searchers[fingerprint] = Searcher(self._reader, opened, loaded)
         return self._searchers[fingerprint]
 
@@ -238,7 +236,7 @@ def build_report(
         arguments.get("device", "auto"),
         arguments.get("precision", "auto"),
     )
-    options = _options(arguments, on_cpu=encoder.device == "cpu")
+    options = _options(arguments, encoder)
     with IndexWriter(Path(index)) as writer:
         return run(writer, encoder, roots, options, arguments.get("progress"))
 
@@ -250,17 +248,17 @@ def _check_roots(roots: Sequence[Path]) -> None:
             raise UsageError(f"expected a file or folder to index, but {root} does not exist")
 
 
-def _options(arguments: BuildArguments, *, on_cpu: bool) -> BuildOptions:
-    from indexer.decode import Limits
-
+def _options(arguments: BuildArguments, encoder: Encoder) -> BuildOptions:
     from indexer.build import BuildOptions
+    from indexer.decode import Limits
 
     given = {name: arguments.get(f"max_{name}") for name in ("pixels", "bytes", "seconds")}
     labels = arguments.get("labels")
     return BuildOptions(
         workers=arguments.get("workers") or os.cpu_count() or 1,
         batch_size=arguments.get("batch_size")
-        or (_BATCH_ON_CPU if on_cpu else _BATCH_ON_ACCELERATOR),
+        or (_BATCH_ON_CPU if encoder.device == "cpu" else _BATCH_ON_ACCELERATOR),
+        loaded_from=_found_by(arguments.get("encoder"), encoder),
         limits=Limits(**{name: value for name, value in given.items() if value is not None}),
         labels=Path(labels) if labels else None,
         label_from_folders=arguments.get("label_from_folders", False),
@@ -278,10 +276,11 @@ def load_encoder(encoder: str | Path | Encoder | None, device: str, precision: s
     return encoder
 
 
-def _where_from(source: str) -> str:
-    """Return what `registry.load` finds an encoder by, of a spec's source."""
-    kind, _, rest = source.partition(":")
-    return rest if kind in ("packaged", "folder", "registered") else source
+def _found_by(given: str | Path | Encoder | None, encoder: Encoder) -> str:
+    """Return what finds an encoder again from any working folder."""
+    if isinstance(given, str | Path) and Path(given).is_dir():
+        return str(Path(given).resolve())
+    return given if isinstance(given, str) else encoder.spec.name
 
 
 def _folder_bytes(folder: Path) -> int:

@@ -9,10 +9,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from indexer.decode import Limits, decode_image, read_file
 from jinja2 import Environment, PackageLoader, select_autoescape
 from markupsafe import Markup, escape
 
+from indexer.decode import Limits, decode_image, read_file
 from indexer.errors import MediaError
 from indexer.store.durable import replace_file
 

@@ -60,10 +60,14 @@ class Silent:
 
 @dataclass(frozen=True, kw_only=True)
 class BuildOptions:
-    """How to build. ``workers`` decode; ``batch_size`` pictures go through the model at once."""
+    """How to build. ``workers`` decode; ``batch_size`` pictures go through the model at once.
+
+    ``loaded_from`` is the name or folder by which the encoder can be found again.
+    """
 
     workers: int
     batch_size: int
+    loaded_from: str
     limits: Limits = field(default_factory=Limits)
     labels: Path | None = None
     label_from_folders: bool = False
@@ -151,7 +155,7 @@ def _read_all(
     options: BuildOptions,
     progress: Progress,
 ) -> _Tally:
-    collector = _Collector(writer, encoder)
+    collector = _Collector(writer, encoder, options.loaded_from)
     pool = DecodePool(workers=options.workers, preset=encoder.spec.preset, limits=options.limits)
     with pool, collector:
         stream = pool.map(
@@ -170,8 +174,9 @@ class _Collector:
     stays bounded.
     """
 
-    def __init__(self, writer: IndexWriter, encoder: Encoder) -> None:
+    def __init__(self, writer: IndexWriter, encoder: Encoder, loaded_from: str) -> None:
         self._writer = writer
+        self._loaded_from = loaded_from
         self._encoder = encoder
         self._spec = encoder.spec
         self._codec = writer.codec(self._spec)
@@ -238,7 +243,7 @@ class _Collector:
             return
         tokens = np.concatenate([patches for _, _, patches in self._waiting])
         self._codec = PatchCodec.fit(tokens)
-        self._writer.add_space(self._spec, self._codec)
+        self._writer.add_space(self._spec, self._codec, loaded_from=self._loaded_from)
         self._samples = [_sample(self._codec, *one) for one in self._waiting]
         self._waiting = []
 

@@ -42,12 +42,16 @@ class MediaCounts:
 
 @dataclass(frozen=True, kw_only=True)
 class SpaceRow:
-    """A space as the catalog knows it; ``samples`` counts live embeddings."""
+    """A space as the catalog knows it; ``samples`` counts live embeddings.
+
+    ``loaded_from`` is the name or folder by which its encoder was last found.
+    """
 
     fingerprint: str
     name: str
     encoder: EncoderSpec
     dim: int
+    loaded_from: str
     samples: int
 
 
@@ -144,7 +148,7 @@ class Catalog:
         """Return all spaces, the oldest first."""
         rows = self.query(
             """
-            SELECT fingerprint, name, encoder, dim,
+            SELECT fingerprint, name, encoder, dim, loaded_from,
                    (SELECT count(*) FROM embeddings e WHERE e.space = fingerprint
                     AND e.sample_id NOT IN (SELECT sample_id FROM tombstones))
             FROM spaces ORDER BY created_at, fingerprint
@@ -156,9 +160,10 @@ class Catalog:
                 name=name,
                 encoder=EncoderSpec.from_json(json.loads(encoder)),
                 dim=dim,
+                loaded_from=loaded_from,
                 samples=samples,
             )
-            for fingerprint, name, encoder, dim, samples in rows
+            for fingerprint, name, encoder, dim, loaded_from, samples in rows
         ]
 
     def patch_codec(self, space: str) -> bytes:

@@ -77,12 +77,13 @@ class WritableCatalog(Catalog):
         self.query("UPDATE meta SET value = ? WHERE key = ?", [str(before + step), key])
         return before
 
-    def add_space(self, spec: EncoderSpec, codec: bytes) -> None:
-        """Note a new space and the parameters of its patch compression."""
+    def add_space(self, spec: EncoderSpec, codec: bytes, *, loaded_from: str) -> None:
+        """Note a new space, where its encoder was found, and its patch compression."""
+        described = json.dumps(spec.to_json())
         with self.transaction():
             self.query(
-                "INSERT INTO spaces VALUES (?, ?, ?, ?, ?, now()::TIMESTAMP)",
-                [spec.fingerprint, spec.space, json.dumps(spec.to_json()), spec.dim, codec],
+                "INSERT INTO spaces VALUES (?, ?, ?, ?, ?, ?, now()::TIMESTAMP)",
+                [spec.fingerprint, spec.space, described, spec.dim, loaded_from, codec],
             )
 
     def apply(self, changes: Changes) -> None:

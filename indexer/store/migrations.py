@@ -33,7 +33,8 @@ def _create(connection: DuckDBPyConnection) -> None:
         CREATE TABLE tombstones (sample_id BIGINT PRIMARY KEY);
         CREATE TABLE spaces (
             fingerprint VARCHAR PRIMARY KEY, name VARCHAR NOT NULL, encoder VARCHAR NOT NULL,
-            dim INTEGER NOT NULL, patch_codec BLOB NOT NULL, created_at TIMESTAMP NOT NULL);
+            dim INTEGER NOT NULL, loaded_from VARCHAR NOT NULL, patch_codec BLOB NOT NULL,
+            created_at TIMESTAMP NOT NULL);
         CREATE TABLE segments (
             id BIGINT PRIMARY KEY, space VARCHAR NOT NULL, rows BIGINT NOT NULL,
             bytes BIGINT NOT NULL, device VARCHAR NOT NULL, precision VARCHAR NOT NULL);

@@ -118,7 +118,7 @@ def _adopt_space(spec: Path, codec: Path, catalog: WritableCatalog, result: Exam
     except (StoreError, OSError, KeyError, ValueError, TypeError) as error:
         result.findings.append(Finding(str(spec.parent), str(error), "the whole space"))
         return False
-    catalog.add_space(encoder, codec.read_bytes())
+    catalog.add_space(encoder, codec.read_bytes(), loaded_from=encoder.name)
     result.actions.append(f"adopted the space {encoder.space} from {spec}")
     return True
 

@@ -104,14 +104,14 @@ class IndexWriter:
             return None
         return PatchCodec.from_bytes(self.catalog.patch_codec(spec.fingerprint))
 
-    def add_space(self, spec: EncoderSpec, codec: PatchCodec) -> None:
-        """Create the space that ``spec`` makes."""
+    def add_space(self, spec: EncoderSpec, codec: PatchCodec, *, loaded_from: str) -> None:
+        """Create the space that ``spec`` makes; ``loaded_from`` finds its encoder again."""
         folder = self.folder.space(spec.fingerprint)
         folder.segments.mkdir(parents=True, exist_ok=True)
         replace_file(folder.codec, lambda file: file.write(codec.to_bytes()))
         write_sealed_json(folder.spec, {"encoder": spec.to_json()})
         sync_folder(self.folder.spaces)
-        self.catalog.add_space(spec, codec.to_bytes())
+        self.catalog.add_space(spec, codec.to_bytes(), loaded_from=loaded_from)
 
     def commit(
         self,

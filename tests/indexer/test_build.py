@@ -18,7 +18,7 @@ from indexer.types import unit
 from tests.fake_encoder import MeanColour
 from tests.pictures import corpus, picture
 
-OPTIONS = BuildOptions(workers=1, batch_size=4)
+OPTIONS = BuildOptions(workers=1, batch_size=4, loaded_from="mean-colour")
 
 
 def run(
@@ -216,9 +216,8 @@ def test_one_writer_at_a_time_and_readers_meanwhile(root: Path, index: Path) -> 
 def test_a_root_that_does_not_exist_is_said_before_anything_is_read(
     root: Path, index: Path
 ) -> None:
-    with pytest.raises(UsageError, match="nowhere"):
-        with IndexWriter(index) as writer:
-            build(writer, MeanColour(), [root, root / "nowhere"], OPTIONS)
+    with pytest.raises(UsageError, match="nowhere"), IndexWriter(index) as writer:
+        build(writer, MeanColour(), [root, root / "nowhere"], OPTIONS)
     assert reader_counts(index)["image"] == 0
 
 
