@@ -7,10 +7,10 @@ from itertools import islice
 from pathlib import Path
 
 import numpy as np
-from indexer.preprocess import prepare
 from PIL import Image
 
 from benchmarks.methods import opened
+from indexer.preprocess import prepare
 from indexer.types import Encoder, Float32, UInt8, unit
 
 BATCH = 32
