@@ -14,7 +14,7 @@ import numpy as np
 from indexer.corpus import folder_label, walk
 from indexer.decode import Limits
 from indexer.decode_pool import DecodePool, Prepared
-from indexer.engines.local import Read, extract
+from indexer.engines.local import Read, extract, streams_for
 from indexer.errors import StoreError
 from indexer.labels import LabelRow, read_labels
 from indexer.store.changes import FailedFile, Label, LinkedFile
@@ -161,7 +161,10 @@ def _read_all(
         stream = pool.map(
             scan.pending(), known=collector.knows, ahead=max(64, 4 * options.batch_size)
         )
-        for read in extract(encoder, stream, batch_size=options.batch_size):
+        reads = extract(
+            encoder, stream, batch_size=options.batch_size, streams=streams_for(encoder)
+        )
+        for read in reads:
             collector.add(read)
             progress.advanced(1)
     return collector.tally

@@ -2,9 +2,117 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
+
+from dfindex.cli.options import as_json, encoder_options, print_json
 
 
 @click.group()
 def bench() -> None:
     """Measure dfindex on this machine, with the baselines in the same run."""
+
+
+@bench.command()
+@click.argument("photos", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("--pictures", default=500, show_default=True, type=click.IntRange(8))
+@click.option("--batch-size", default=8, show_default=True, type=click.IntRange(1))
+@click.option("--workers", type=click.IntRange(1), help="Processes that decode; one a core.")
+@click.option("--rounds", default=3, show_default=True, type=click.IntRange(1))
+@encoder_options
+@as_json
+def build(
+    photos: Path,
+    pictures: int,
+    batch_size: int,
+    workers: int | None,
+    rounds: int,
+    encoder: str | None,
+    device: str,
+    precision: str,
+    as_json: bool,
+) -> None:
+    """Compare the build's rate with the bare model's and with a plain loop's."""
+    import os
+
+    from benchmarks.build_throughput import run
+    from dfindex.index import load_encoder
+    from dfindex.tables import throughput_table
+
+    loaded = load_encoder(encoder, device, precision)
+    report = run(
+        loaded,
+        photos,
+        pictures=pictures,
+        batch_size=batch_size,
+        workers=workers or os.cpu_count() or 1,
+        rounds=rounds,
+        plain_folder=_folder(encoder),
+    )
+    if as_json:
+        print_json(report)
+    else:
+        throughput_table(report)
+
+
+@bench.command()
+@click.argument("photos", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("--references", default=1000, show_default=True, type=click.IntRange(2))
+@click.option("--originals", default=100, show_default=True, type=click.IntRange(1))
+@click.option("--distractors", default=60, show_default=True, type=click.IntRange(1))
+@click.option(
+    "--slow-originals",
+    default=60,
+    show_default=True,
+    type=click.IntRange(1),
+    help="Originals for SIFT over all pairs.",
+)
+@click.option("--seed", default=0, show_default=True)
+@encoder_options
+@as_json
+def copy(
+    photos: Path,
+    references: int,
+    originals: int,
+    distractors: int,
+    slow_originals: int,
+    seed: int,
+    encoder: str | None,
+    device: str,
+    precision: str,
+    as_json: bool,
+) -> None:
+    """Attack photographs, and find their originals by every method.
+
+    PHOTOS is a folder with test/, validation/ and train/; only test/ is attacked.
+    """
+    from rich.console import Console
+
+    from benchmarks.copy_detection import run
+    from benchmarks.copy_table import render
+    from dfindex.index import load_encoder
+
+    report = run(
+        photos,
+        encoder=load_encoder(encoder, device, precision),
+        references=references,
+        originals=originals,
+        distractors=distractors,
+        slow_originals=min(slow_originals, originals),
+        seed=seed,
+        progress=lambda step: click.echo(step, err=True),
+    )
+    if as_json:
+        print_json(report)
+    else:
+        Console().print(render(report))
+
+
+def _folder(encoder: str | None) -> Path | None:
+    """Return an encoder's folder in Hugging Face layout, for the loop people write themselves."""
+    from indexer.encoders.registry import DEFAULT, show
+
+    if encoder is not None and Path(encoder).is_dir():
+        return Path(encoder)
+    return show(encoder or DEFAULT).folder

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,7 +12,7 @@ from typing import TYPE_CHECKING
 from indexer.errors import EncoderError
 
 if TYPE_CHECKING:
-    pass
+    from torch import dtype, nn
 
 DEVICES = ("cpu", "cuda", "mps", "xpu")
 PRECISIONS = ("fp32", "bf16", "fp16", "int8")
@@ -95,7 +97,35 @@ def computing(device: str, precision: str) -> Iterator[None]:
 
     # TensorFloat-32 is on for convolutions by default and moves logits by more than 0.02.
     exact = torch.backends.cudnn.flags(enabled=torch.backends.cudnn.enabled, allow_tf32=False)
-    dtype = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(precision)
+    dtype = _dtype(precision)
     cast = torch.autocast(device, dtype=dtype, enabled=dtype is not None)
     with torch.inference_mode(), exact, cast:
         yield
+
+
+def hold_weights_in(precision: str, model: nn.Module, *, but: nn.Module | None) -> None:
+    """Keep a model's products in the precision they run in; ``but`` stays as it is.
+
+    Autocast alone would convert every weight again for every batch.
+    """
+    from torch import nn
+
+    dtype = _dtype(precision)
+    if dtype is None:
+        return
+    for module in model.modules():
+        if isinstance(module, nn.Linear | nn.Conv2d) and module is not but:
+            module.to(dtype)
+
+
+def share_cores(parts: int) -> None:
+    """Let the calling thread compute on its part of the cores, where torch is in use at all."""
+    torch = sys.modules.get("torch")
+    if torch is not None:
+        torch.set_num_threads(max(1, (os.cpu_count() or 1) // parts))
+
+
+def _dtype(precision: str) -> dtype | None:
+    import torch
+
+    return {"bf16": torch.bfloat16, "fp16": torch.float16}.get(precision)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
+from threading import get_ident
 from typing import Any
 
 from torch import Tensor, nn
@@ -13,12 +14,19 @@ from torch import Tensor, nn
 def recording(modules: Iterable[nn.Module]) -> Iterator[list[Any]]:
     """Collect the modules' outputs in the order in which they ran; remove the hooks at the end.
 
-    The hooks go also after an error in the block or in the model.
+    Only what runs on the calling thread is collected, so that threads can share a model. The
+    hooks go also after an error in the block or in the model.
     """
     outputs: list[Any] = []
+    listener = get_ident()
+
+    def hear(_module: nn.Module, _inputs: Any, output: Any) -> None:
+        if get_ident() == listener:
+            outputs.append(output)
+
     with ExitStack() as stack:
         for module in modules:
-            handle = module.register_forward_hook(lambda _m, _i, out: outputs.append(out))
+            handle = module.register_forward_hook(hear)
             stack.callback(handle.remove)
         yield outputs
 

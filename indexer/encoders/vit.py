@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from threading import Lock
 
 import numpy as np
@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from indexer.encoders.anatomy import Anatomy, dissect
-from indexer.encoders.device import choose_device, choose_precision, computing
+from indexer.encoders.device import choose_device, choose_precision, computing, hold_weights_in
 from indexer.encoders.hooks import maps_of, recording, tokens_of
 from indexer.errors import EncoderError
 from indexer.types import EncoderSpec, Features, Float32, Head, UInt8
@@ -41,8 +41,9 @@ class HookedViT:
                 f"{spec.name} does not fit onto {self.device} ({error}); use --device cpu"
             ) from error
         self._parts: Anatomy = dissect(self.model)
+        hold_weights_in(self.precision, self.model, but=self._parts.head)
         self._largest_batch: int | None = None  # what may fit after something did not
-        self._lock = Lock()
+        self._switching = Lock()
         shape = (1, 3, 1, 1)
         self._mean = torch.tensor(spec.preset.mean, device=self.device).view(shape) * 255
         self._std = torch.tensor(spec.preset.std, device=self.device).view(shape) * 255
@@ -91,8 +92,8 @@ class HookedViT:
     def _try(self, pixels: Tensor, block: int | None, attention: bool) -> Features | None:
         """Return the features, or None where the batch does not fit but a smaller one may."""
         try:
-            # Hooks hear every caller of the model: two at once would take each other's tokens.
-            with self._lock:
+            # Attention maps need the model switched to eager attention, for everyone.
+            with self._switching if attention else nullcontext():
                 return self._read(pixels, block, attention)
         except RuntimeError as error:
             if not _out_of_memory(error):

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
+from collections import deque
 from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 
 from indexer.decode_pool import Prepared
+from indexer.encoders.device import share_cores
 from indexer.types import Encoder, Float32, unit
 
 
@@ -24,27 +28,48 @@ class Read:
     patches: Float32 | None = None
 
 
-def extract(encoder: Encoder, stream: Iterable[Prepared], *, batch_size: int) -> Iterator[Read]:
+def streams_for(encoder: Encoder) -> int:
+    """Return how many batches an encoder best reads at once.
+
+    On a CPU one a core: the cores then never wait for each other inside a layer, nor for one that
+    a decoder has taken for a moment. An accelerator reads one batch after the other.
+    """
+    return (os.cpu_count() or 1) if encoder.device == "cpu" else 1
+
+
+def extract(
+    encoder: Encoder, stream: Iterable[Prepared], *, batch_size: int, streams: int = 1
+) -> Iterator[Read]:
     """Run the encoder over a stream of prepared files in batches of ``batch_size``.
 
-    Files without pixels pass through at once; the others come out in the order they came in.
+    ``streams`` batches are read at once, each on its share of the cores. Files without pixels
+    pass through at once; the others come out in the order they came in.
     """
-    batch: list[Prepared] = []
-    for prepared in stream:
-        if prepared.pixels is None:
-            yield Read(prepared)
-            continue
-        batch.append(prepared)
-        if len(batch) == batch_size:
-            yield from _encode(encoder, batch)
-            batch = []
-    if batch:
-        yield from _encode(encoder, batch)
+    under_way: deque[Future[list[Read]]] = deque()
+    with ThreadPoolExecutor(streams, "encode", share_cores, (streams,)) as threads:
+        batch: list[Prepared] = []
+        for prepared in stream:
+            if prepared.pixels is None:
+                yield Read(prepared)
+                continue
+            batch.append(prepared)
+            if len(batch) == batch_size:
+                under_way.append(threads.submit(_encode, encoder, batch))
+                batch = []
+                # One batch more than there are streams, so that none of them waits for us.
+                if len(under_way) > streams:
+                    yield from under_way.popleft().result()
+        if batch:
+            under_way.append(threads.submit(_encode, encoder, batch))
+        for future in under_way:
+            yield from future.result()
 
 
-def _encode(encoder: Encoder, batch: list[Prepared]) -> Iterator[Read]:
+def _encode(encoder: Encoder, batch: list[Prepared]) -> list[Read]:
     pixels = np.stack([one.pixels for one in batch if one.pixels is not None])
     features = encoder.encode(pixels)
     vectors = unit(features.cls)
-    for place, prepared in enumerate(batch):
-        yield Read(prepared, vectors[place], features.patches[place])
+    return [
+        Read(prepared, vectors[place], features.patches[place])
+        for place, prepared in enumerate(batch)
+    ]
