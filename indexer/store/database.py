@@ -73,6 +73,7 @@ def translated(path: Path) -> Iterator[None]:
 def _means_damage(reason: str) -> bool:
     signs = (
         "corrupt",
+        "could not read",
         "checksum",
         "serializ",
         "not a valid duckdb",

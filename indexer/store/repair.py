@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,7 +59,8 @@ def _restore_catalog(folder: IndexFolder, result: Examination) -> WritableCatalo
             if file.exists():
                 result.actions.append(f"moved {file} to {quarantine(folder, file)}")
         if best is not None:
-            replace_file(folder.catalog, lambda out: shutil.copyfileobj(best.open("rb"), out))
+            whole_bytes = best.read_bytes()
+            replace_file(folder.catalog, lambda file: file.write(whole_bytes))
             result.actions.append(f"restored the catalog from {best}")
         else:
             result.actions.append("started a new catalog; labels and decisions are lost")

@@ -8,6 +8,7 @@ that is needed to rebuild the catalog, and holds the checksums of the other two.
 
 from __future__ import annotations
 
+import io
 import zlib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -172,13 +173,23 @@ def _crc(row: UInt8) -> bytes:
 def _load(
     path: Path, shape: tuple[int, int], dtype: type[np.generic], *, mapped: bool = False
 ) -> np.ndarray[Any, Any]:
+    """Read a .npy file that must have this very header, which NumPy's own reader would guess at."""
+    header = io.BytesIO()
+    np.lib.format.write_array_header_1_0(
+        header,
+        {"descr": np.dtype(dtype).str, "fortran_order": False, "shape": shape},
+    )
+    offset = header.tell()
+    size = offset + int(np.prod(shape)) * np.dtype(dtype).itemsize
     try:
-        array = np.load(path, mmap_mode="r" if mapped else None, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
+        with path.open("rb") as file:
+            whole = file.read(offset) == header.getvalue() and path.stat().st_size == size
+        if not whole:
+            raise _damaged(path)
+        array = np.memmap(path, dtype=dtype, mode="r", offset=offset, shape=shape)
+    except (OSError, ValueError) as error:
         raise _damaged(path) from error
-    if array.shape != shape or array.dtype != dtype:
-        raise _damaged(path)
-    return np.asarray(array)
+    return array if mapped else np.array(array)
 
 
 def _damaged(path: Path) -> IndexDamagedError:
