@@ -10,6 +10,8 @@ Matrix = npt.NDArray[np.float64]
 Points = npt.NDArray[np.floating]
 Linear = npt.NDArray[np.floating]
 
+PIXEL_CENTRE = np.array([[1, 0, 0.5], [0, 1, 0.5], [0, 0, 1.0]])  # where OpenCV counts from
+
 LARGEST_SCALE = 12.0
 LARGEST_STRETCH = 2.2  # ratio of the longer to the shorter axis of a circle's image
 LARGEST_PERSPECTIVE = 1.6  # ratio of the largest to the smallest scale within the picture

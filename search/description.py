@@ -1,0 +1,74 @@
+"""What a comparison found, in words for people."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from search.results import Match
+from search.verdict import Verdict
+
+WHOLE = 0.97  # an overlap that is called the whole picture
+UPRIGHT = 1.5  # degrees
+SAME_SIZE = 0.03
+MOST_BOXES = 3
+
+TONES = 5.0  # levels of mean change
+RECOMPRESSED = 0.7  # levels of noise
+
+
+@dataclass(frozen=True)
+class Change:
+    """What happened to the common area as a whole, in levels of 255."""
+
+    tones: float = 0.0
+    noise: float = 0.0
+
+
+_WITHOUT_MATCH = {
+    Verdict.SIMILAR: "some structure in common, but not the same picture",
+    Verdict.UNRELATED: "no common structure found",
+    Verdict.NOT_ASSESSABLE: "too little structure to judge",
+    Verdict.EXACT: "identical",
+}
+
+
+def described(verdict: Verdict, match: Match | None, change: Change | None = None) -> str:
+    """Say what became of the first picture, A, in the second, B."""
+    if verdict not in (Verdict.COPY, Verdict.ALTERED_COPY) or match is None:
+        return _WITHOUT_MATCH.get(verdict, verdict.value)
+    found = [*_geometry(match), *_extent(match), *_alteration(match)]
+    if change is not None and change.tones >= TONES:
+        found.append("tones changed")
+    if change is not None and change.noise >= RECOMPRESSED:
+        found.append("recompressed or resampled")
+    return "; ".join(found)
+
+
+def _geometry(match: Match) -> list[str]:
+    found = ["mirrored"] if match.mirrored else []
+    if abs(match.rotation_deg) >= UPRIGHT:
+        found.append(f"turned by {match.rotation_deg:.0f}°")
+    if abs(match.scale - 1) >= SAME_SIZE:
+        found.append(f"scaled to {match.scale:.0%}")
+    return found
+
+
+def _extent(match: Match) -> list[str]:
+    if match.query_overlap >= WHOLE and match.sample_overlap >= WHOLE:
+        return ["shows the whole picture"]
+    if match.query_overlap >= WHOLE:
+        return [f"the whole of A fills {match.sample_overlap:.0%} of B"]
+    if match.sample_overlap >= WHOLE:
+        return [f"shows {match.query_overlap:.0%} of A"]
+    return [f"shows {match.query_overlap:.0%} of A, on {match.sample_overlap:.0%} of B"]
+
+
+def _alteration(match: Match) -> list[str]:
+    if not match.altered_boxes:
+        return ["nothing altered in the common area"]
+    boxes = ", ".join(
+        f"({x}, {y}, {width}, {height})" for x, y, width, height in match.altered_boxes[:MOST_BOXES]
+    )
+    more = len(match.altered_boxes) - MOST_BOXES
+    tail = f" and {more} smaller" if more > 0 else ""
+    return [f"{match.altered_fraction:.1%} of the visible area altered, at {boxes}{tail}"]
