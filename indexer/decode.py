@@ -1,4 +1,9 @@
-"""Open one image safely: limits, orientation, colour; any trouble is a reason, never a crash."""
+"""Open one image safely: limits, orientation, colour; any trouble is a reason, never a crash.
+
+A picture whose data end early is refused as truncated, even where most of it could be shown: half a
+picture on grey would be found beside other half pictures, not beside its whole. That holds for a
+JPEG without its end marker too; Pillow cannot tell one from a JPEG that lacks its last rows.
+"""
 
 from __future__ import annotations
 
@@ -6,23 +11,27 @@ import io
 import os
 import stat
 import struct
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from PIL import Image, UnidentifiedImageError
 
 from indexer.colour import to_srgb
 from indexer.errors import MediaError
-from indexer.sniff import named_kind
+from indexer.pillow_calm import calm
+from indexer.sniff import HEIC, RAW_HINT, named_kind
 from indexer.types import Reason
 
-# JPEG covers MPO, the stereo and burst files that begin as one.
-FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "DIB", "GIF", "TIFF", "AVIF", "PPM", "ICO")
 _SWAPS_SIDES = (5, 6, 7, 8)  # EXIF orientations that lay a picture on its side
 _ORIENTATION = 0x0112
+# TIFF tags and values that tell a camera raw file from a picture.
+_SUBFILE, _PHOTOMETRIC, _SUB_IFDS, _DNG_VERSION = 254, 262, 330, 50706
+_SENSOR_PHOTOMETRICS = (32803, 34892)
+_COMPRESSION = 259
+_USUAL_COMPRESSIONS = (1, 2, 3, 4, 5, 6, 7, 8, 32773, 32946)
+# Data files that Pillow knows by name only.
+_STUBS = frozenset(("BUFR", "GRIB", "HDF5"))
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -59,27 +68,34 @@ class DecodedImage:
 def read_file(path: bytes | Path, *, limits: Limits) -> bytes:
     """Return a file's bytes; raise MediaError where it is none, empty, too large or unreadable."""
     try:
-        # A pipe would block for ever; opened this way it does not.
+        _expect_file(os.stat(path))
+        # What was a file may be a pipe by now, which would block for ever; opened so it does not.
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
         with os.fdopen(descriptor, "rb") as file:
             status = os.fstat(descriptor)
-            if not stat.S_ISREG(status.st_mode):
-                raise MediaError(Reason.NOT_MEDIA, "expected a file, but this is none")
+            _expect_file(status)
             if status.st_size > limits.bytes:
                 raise _too_large(f"{status.st_size} bytes", f"{limits.bytes} bytes")
-            data = file.read(limits.bytes + 1)
-    except IsADirectoryError as error:
-        raise MediaError(Reason.NOT_MEDIA, "expected a file, but this is a folder") from error
+            data = file.read(status.st_size + 1)
     except OSError as error:
-        name = os.fsdecode(path).encode("utf-8", "backslashreplace").decode()
+        name = os.fsencode(path).decode("utf-8", "backslashreplace")
         raise MediaError(
             Reason.UNREADABLE, f"{name} cannot be read: {error.strerror or error}"
         ) from error
     if not data:
         raise MediaError(Reason.EMPTY, "the file has no bytes")
-    if len(data) > limits.bytes:
-        raise _too_large("more bytes than it said", f"{limits.bytes} bytes")
+    if len(data) > status.st_size:
+        raise MediaError(
+            Reason.UNREADABLE, "the file grew while it was read; build again when it is complete"
+        )
     return data
+
+
+def _expect_file(status: os.stat_result) -> None:
+    if stat.S_ISDIR(status.st_mode):
+        raise MediaError(Reason.NOT_MEDIA, "expected a file, but this is a folder")
+    if not stat.S_ISREG(status.st_mode):
+        raise MediaError(Reason.NOT_MEDIA, "expected a file, but this is a pipe, socket or device")
 
 
 def decode_image(
@@ -92,8 +108,7 @@ def decode_image(
     MediaError with the reason class for anything that cannot be decoded.
     """
     limits = limits or Limits()
-    with warnings.catch_warnings(), _no_pillow_limit():
-        warnings.simplefilter("ignore")
+    with calm():
         image = _opened(data)
         try:
             return _decoded(image, limits, at_least)
@@ -102,9 +117,7 @@ def decode_image(
         except MemoryError as error:
             raise MediaError(Reason.TOO_LARGE, "the picture does not fit into memory") from error
         except _DECODER_ERRORS as error:
-            raise MediaError(
-                Reason.TRUNCATED, f"the {image.format} data are cut off or corrupt: {error}"
-            ) from error
+            raise _cannot_decode(image, error) from error
         finally:
             image.close()
 
@@ -128,8 +141,7 @@ _DECODER_ERRORS = (
 
 def peek_pixels(data: bytes) -> int:
     """Return how many pixels a picture's header claims, 0 where that cannot be told."""
-    with warnings.catch_warnings(), _no_pillow_limit():
-        warnings.simplefilter("ignore")
+    with calm():
         try:
             with _opened(data) as image:
                 return image.width * image.height
@@ -139,36 +151,72 @@ def peek_pixels(data: bytes) -> int:
 
 def _opened(data: bytes) -> Image.Image:
     """Open a picture of an accepted format, without decoding it."""
-    _register_heif()
     kind = named_kind(data)
+    if kind is None:
+        raise _not_media_or_unsupported(data)
+    formats = (kind.format,)  # JPEG covers MPO, the stereo and burst files that begin as one
+    if kind.name == HEIC and _has_heif():
+        formats = ("HEIF", "AVIF")
+    elif not kind.accepted:
+        raise MediaError(Reason.UNSUPPORTED, kind.hint)
     try:
-        return Image.open(io.BytesIO(data), formats=(*FORMATS, *_heif_formats()))
+        image = Image.open(io.BytesIO(data), formats=formats)
     except UnidentifiedImageError as error:
-        if kind is not None and kind.accepted:
-            raise MediaError(
-                Reason.TRUNCATED, f"the file begins like {kind.name}, but its header is cut off"
-            ) from error
-        if kind is not None:
-            raise MediaError(Reason.UNSUPPORTED, kind.hint) from error
-        raise _not_media_or_unsupported(data) from error
+        raise MediaError(
+            Reason.TRUNCATED, f"the file begins like {kind.name}, but its header is cut off"
+        ) from error
     except MemoryError as error:
         raise MediaError(Reason.TOO_LARGE, "the picture does not fit into memory") from error
     except _DECODER_ERRORS as error:
-        raise MediaError(Reason.TRUNCATED, f"the header is cut off or corrupt: {error}") from error
+        raise _bad_header(error) from error
+    if image.format == "TIFF" and _is_camera_raw(image):
+        image.close()
+        raise MediaError(Reason.UNSUPPORTED, RAW_HINT)
+    return image
+
+
+def _bad_header(error: Exception) -> MediaError:
+    # Pillow's word for text chunks that unpack to many times their size.
+    if "too large" in str(error):
+        return MediaError(Reason.TOO_LARGE, f"the file unpacks to more than it should: {error}")
+    return MediaError(Reason.TRUNCATED, f"the header is cut off or corrupt: {error}")
 
 
 def _not_media_or_unsupported(data: bytes) -> MediaError:
     """Tell a picture of a format dfindex does not read from what is no picture at all."""
     try:
         with Image.open(io.BytesIO(data)) as image:
-            return MediaError(
-                Reason.UNSUPPORTED,
-                f"pictures of format {image.format} are not read; convert it to PNG",
-            )
+            name = str(image.format)
     except UnidentifiedImageError:
+        name = ""
+    except (*_DECODER_ERRORS, MemoryError):
+        name = "that is rare, or is broken,"
+    if not name or name in _STUBS:
         return MediaError(Reason.NOT_MEDIA, "the bytes are no picture of a known kind")
-    except (*_DECODER_ERRORS, MemoryError) as error:
-        return MediaError(Reason.TRUNCATED, f"the header is cut off or corrupt: {error}")
+    return MediaError(
+        Reason.UNSUPPORTED, f"pictures of format {name} are not read; convert it to PNG"
+    )
+
+
+def _is_camera_raw(image: Image.Image) -> bool:
+    """Tell a raw file, whose first picture is a small preview, from a TIFF picture."""
+    tags = getattr(image, "tag_v2", {})
+    try:
+        is_preview = int(tags.get(_SUBFILE) or 0) & 1 and _SUB_IFDS in tags
+        photometric = tags.get(_PHOTOMETRIC)
+        return bool(is_preview) or _DNG_VERSION in tags or photometric in _SENSOR_PHOTOMETRICS
+    except _DECODER_ERRORS:
+        return False
+
+
+def _cannot_decode(image: Image.Image, error: Exception) -> MediaError:
+    compression = getattr(image, "tag_v2", {}).get(_COMPRESSION, 1)
+    if image.format == "TIFF" and compression not in _USUAL_COMPRESSIONS:
+        return MediaError(
+            Reason.UNSUPPORTED,
+            f"TIFF compression {compression} cannot be read here; convert it to PNG",
+        )
+    return MediaError(Reason.TRUNCATED, f"the {image.format} data are cut off or corrupt: {error}")
 
 
 def _decoded(image: Image.Image, limits: Limits, at_least: int | None) -> DecodedImage:
@@ -208,24 +256,11 @@ def _too_large(got: str, allowed: str) -> MediaError:
     )
 
 
-@contextmanager
-def _no_pillow_limit() -> Iterator[None]:
-    """Leave the size of pictures to our own limit, which is an option."""
-    before = Image.MAX_IMAGE_PIXELS
-    Image.MAX_IMAGE_PIXELS = None
-    try:
-        yield
-    finally:
-        Image.MAX_IMAGE_PIXELS = before
-
-
-def _register_heif() -> None:
+@cache
+def _has_heif() -> bool:
     try:
         from pillow_heif import register_heif_opener
     except ImportError:
-        return
+        return False
     register_heif_opener()
-
-
-def _heif_formats() -> tuple[str, ...]:
-    return ("HEIF",) if "HEIF" in Image.OPEN else ()
+    return True

@@ -8,7 +8,7 @@ from pathlib import Path
 from indexer.errors import IndexDamagedError, IndexFormatError, StoreError
 from indexer.store.ann_cache import AnnCache
 from indexer.store.catalog import Catalog, SpaceRow
-from indexer.store.database import attach
+from indexer.store.database import attach, translated
 from indexer.store.durable import read_sealed_json
 from indexer.store.layout import IndexFolder
 from indexer.store.migrations import check_readable
@@ -72,7 +72,8 @@ def open_whole(file: Path, result: Examination) -> Catalog | None:
         return None  # in use by a writer: its published copy is what there is to look at
     catalog = Catalog(connection, file)
     try:
-        check_readable(connection)
+        with translated(file):
+            check_readable(connection)
         names = [name for (name,) in catalog.query("SELECT table_name FROM duckdb_tables()")]
         for name in names:
             catalog.query(f'SELECT count(*), bit_xor(hash(COLUMNS(*))) FROM "{name}"')

@@ -17,7 +17,7 @@ from indexer.store.ann import EXACT_UP_TO
 from indexer.store.ann_cache import AnnCache, AnnInfo
 from indexer.store.catalog import SegmentRecord, SpaceRow
 from indexer.store.changes import Changes, FailedFile, LinkedFile, WritableCatalog
-from indexer.store.database import attach, publish
+from indexer.store.database import attach, publish, translated
 from indexer.store.durable import replace_file, sync_folder, write_sealed_json
 from indexer.store.layout import IndexFolder
 from indexer.store.lock import WriterLock
@@ -162,12 +162,13 @@ class IndexWriter:
     def _open(self) -> None:
         connection = attach(self.folder.catalog, read_only=False)
         self.catalog = WritableCatalog(connection, self.folder.catalog)
-        if self.folder.published.exists() and format_version(connection) == 0:
-            raise IndexDamagedError(
-                f"{self.folder.catalog} is missing or empty, but the index was published; "
-                "run dfindex doctor --repair"
-            )
-        migrate(connection)
+        with translated(self.folder.catalog):
+            if self.folder.published.exists() and format_version(connection) == 0:
+                raise IndexDamagedError(
+                    f"{self.folder.catalog} is missing or empty, but the index was published; "
+                    "run dfindex doctor --repair"
+                )
+            migrate(connection)
         self._check_nothing_lost()
         quarantine_unknown(self.folder, self.catalog)
         self._publish_cost = 0.0
