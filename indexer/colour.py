@@ -13,6 +13,8 @@ from PIL import Image, ImageCms
 STRIP_ABOVE = 24_000_000
 _STRIP_PIXELS = 4_000_000
 _WHITE = (255, 255, 255)
+# Modes with transparency in a palette or multiplied in, and the plain ones they become.
+_PLAIN_ALPHA = {"La": "LA", "RGBa": "RGBA", "PA": "RGBA"}
 
 
 def to_srgb(image: Image.Image, at_least: int | None) -> Image.Image:
@@ -44,14 +46,14 @@ class _Converter:
         self._profile = _profile_transform(image)
 
     def __call__(self, strip: Image.Image) -> Image.Image:
+        if strip.mode in _PLAIN_ALPHA:
+            strip = strip.convert(_PLAIN_ALPHA[strip.mode])
         if strip.mode in ("I", "F", "I;16", "I;16B", "I;16L", "I;16N"):
             return self._from_depth(strip).convert("RGB")
         if strip.mode in ("P", "1", "L", "RGB") and self._transparency is not None:
             strip.info["transparency"] = self._transparency
             strip = strip.convert("RGBA")
-        if strip.mode == "PA":
-            strip = strip.convert("RGBA")
-        alpha = strip.getchannel("A") if strip.mode in ("RGBA", "LA", "La", "RGBa") else None
+        alpha = strip.getchannel("A") if strip.mode in ("RGBA", "LA") else None
         colours = self._colours(strip)
         if alpha is None:
             return colours
@@ -60,8 +62,6 @@ class _Converter:
         return white
 
     def _colours(self, strip: Image.Image) -> Image.Image:
-        if strip.mode in ("La", "RGBa"):
-            strip = strip.convert("LA" if strip.mode == "La" else "RGBA")
         if self._profile is not None:
             mode, transform = self._profile
             plain = strip if strip.mode == mode else strip.convert(mode)
@@ -70,7 +70,7 @@ class _Converter:
             return _from_lab(strip)
         if strip.mode == "LA":
             strip = strip.convert("L")
-        return strip.convert("RGB")
+        return strip if strip.mode == "RGB" else strip.convert("RGB")
 
     def _from_depth(self, strip: Image.Image) -> Image.Image:
         """Scale 16-bit, 32-bit and floating-point grey to 8 bits."""

@@ -13,8 +13,9 @@ from indexer.errors import MediaError, UsageError
 from indexer.types import Reason
 
 MEDIA_SUFFIXES = frozenset(
-    b".jpg .jpeg .jpe .png .webp .bmp .gif .tif .tiff .avif .heic .heif .ppm .pgm .pbm .ico "
-    b".mp4 .mov .mkv .webm .avi .m4v .mpg .mpeg".split()
+    b".jpg .jpeg .jpe .jfif .png .apng .webp .bmp .gif .tif .tiff .avif .heic .heif .ppm .pgm "
+    b".pbm .ico .psd .jp2 .jxl .dng .cr2 .nef .arw "
+    b".mp4 .mov .mkv .webm .avi .m4v .mpg .mpeg .mts .wmv .flv .3gp".split()
 )
 REAL_NAMES = frozenset(("real", "authentic", "original", "originals", "pristine", "genuine"))
 FAKE_NAMES = frozenset(
@@ -60,7 +61,7 @@ def walk(roots: Iterable[Path], *, exclude: Iterable[Path] = ()) -> Iterator[Fou
     entered. Folders in ``exclude``, and any that hold an index of dfindex, are not entered. Raise
     UsageError where a root does not exist.
     """
-    walker = _Walker({_absolute(path) for path in exclude})
+    walker = _Walker(_absolute(path) for path in exclude)
     absolute = sorted({_absolute(root) for root in roots})
     for root in absolute:
         if not os.path.lexists(root):
@@ -69,7 +70,7 @@ def walk(roots: Iterable[Path], *, exclude: Iterable[Path] = ()) -> Iterator[Fou
             )
     for root in absolute:
         if not any(other != root and _is_below(root, other) for other in absolute):
-            yield from walker.visit(root, ())
+            yield from walker.visit(root)
 
 
 def as_text(raw: bytes) -> str:
@@ -94,19 +95,40 @@ def folder_label(path: str) -> tuple[str, str | None] | None:
     return None
 
 
-class _Walker:
-    def __init__(self, exclude: set[bytes]) -> None:
-        self._exclude = exclude
+@dataclass(frozen=True)
+class _Folder:
+    """An open folder on the way down: who it is, and what of it is still to come."""
 
-    def visit(self, raw: bytes, above: tuple[tuple[int, int], ...]) -> Iterator[FoundFile]:
-        """Yield what is at ``raw``; ``above`` identifies the folders on the way to it."""
+    identity: tuple[int, int]
+    entries: Iterator[bytes]
+
+
+class _Walker:
+    def __init__(self, exclude: Iterable[bytes]) -> None:
+        self._exclude_paths = frozenset(exclude)
+        # The same folder may be reached by another name, through a link.
+        self._exclude = {_identity(path) for path in self._exclude_paths} - {None}
+
+    def visit(self, root: bytes) -> Iterator[FoundFile]:
+        """Yield what is at and below ``root``."""
+        way: list[_Folder] = []  # not recursion: folders may nest deeper than Python's calls
+        yield from self._meet(root, way)
+        while way:
+            entry = next(way[-1].entries, None)
+            if entry is None:
+                way.pop()
+            else:
+                yield from self._meet(entry, way)
+
+    def _meet(self, raw: bytes, way: list[_Folder]) -> Iterator[FoundFile]:
+        """Yield a file, or a problem; a folder is put on the way."""
         try:
             status = os.stat(raw)
         except OSError as error:
             yield _problem(raw, Reason.UNREADABLE, _link_trouble(raw, error))
             return
         if stat.S_ISDIR(status.st_mode):
-            yield from self._visit_folder(raw, status, above)
+            yield from self._enter(raw, (status.st_dev, status.st_ino), way)
         elif stat.S_ISREG(status.st_mode):
             yield FoundFile(
                 raw=raw, path=as_text(raw), size=status.st_size, mtime_ns=status.st_mtime_ns
@@ -115,26 +137,30 @@ class _Walker:
             kind = _SPECIAL.get(stat.S_IFMT(status.st_mode), "not a file")
             yield _problem(raw, Reason.NOT_MEDIA, f"expected a file, but this is {kind}")
 
-    def _visit_folder(
-        self, raw: bytes, status: os.stat_result, above: tuple[tuple[int, int], ...]
+    def _enter(
+        self, raw: bytes, identity: tuple[int, int], way: list[_Folder]
     ) -> Iterator[FoundFile]:
-        if raw in self._exclude or _is_index(raw):
+        if raw in self._exclude_paths or identity in self._exclude or _is_index(raw):
             return
-        identity = (status.st_dev, status.st_ino)
-        if identity in above:
+        if any(folder.identity == identity for folder in way):
             yield _problem(raw, Reason.UNREADABLE, "a link back to a folder that contains it")
             return
         if os.path.splitext(raw)[1].lower() in MEDIA_SUFFIXES:
-            yield _problem(
-                raw, Reason.NOT_MEDIA, "a folder, not a file, despite its name; see its contents"
-            )
+            yield _problem(raw, Reason.NOT_MEDIA, "a folder, not a file; its contents are indexed")
         try:
             names = sorted(os.listdir(raw))
         except OSError as error:
             yield _problem(raw, Reason.UNREADABLE, f"the folder cannot be read: {error.strerror}")
             return
-        for name in names:
-            yield from self.visit(os.path.join(raw, name), (*above, identity))
+        way.append(_Folder(identity, (os.path.join(raw, name) for name in names)))
+
+
+def _identity(path: bytes) -> tuple[int, int] | None:
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
 
 
 def _problem(raw: bytes, reason: Reason, message: str) -> FoundFile:

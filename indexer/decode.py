@@ -19,7 +19,7 @@ from PIL import Image, UnidentifiedImageError
 
 from indexer.colour import to_srgb
 from indexer.errors import MediaError
-from indexer.pillow_calm import calm
+from indexer.decode_calm import calm
 from indexer.sniff import HEIC, RAW_HINT, named_kind
 from indexer.types import Reason
 
@@ -118,8 +118,6 @@ def decode_image(
             raise MediaError(Reason.TOO_LARGE, "the picture does not fit into memory") from error
         except _DECODER_ERRORS as error:
             raise _cannot_decode(image, error) from error
-        finally:
-            image.close()
 
 
 _DECODER_ERRORS = (
@@ -154,7 +152,8 @@ def _opened(data: bytes) -> Image.Image:
     kind = named_kind(data)
     if kind is None:
         raise _not_media_or_unsupported(data)
-    formats = (kind.format,)  # JPEG covers MPO, the stereo and burst files that begin as one
+    # JPEG covers MPO, the stereo and burst files that begin as one.
+    formats: tuple[str, ...] = (kind.format,)
     if kind.name == HEIC and _has_heif():
         formats = ("HEIF", "AVIF")
     elif not kind.accepted:
@@ -190,11 +189,11 @@ def _not_media_or_unsupported(data: bytes) -> MediaError:
     except UnidentifiedImageError:
         name = ""
     except (*_DECODER_ERRORS, MemoryError):
-        name = "that is rare, or is broken,"
+        name = "unknown, or broken"
     if not name or name in _STUBS:
         return MediaError(Reason.NOT_MEDIA, "the bytes are no picture of a known kind")
     return MediaError(
-        Reason.UNSUPPORTED, f"pictures of format {name} are not read; convert it to PNG"
+        Reason.UNSUPPORTED, f"pictures of this format ({name}) are not read; convert it to PNG"
     )
 
 

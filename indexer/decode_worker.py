@@ -1,8 +1,9 @@
 """The process in which files are opened: read, hash, decode, shape; it may die, nothing else does.
 
 Messages over the connection, in order: the parent sends a `Task`; the worker answers with the
-SHA-256 of the bytes, the parent whether to go on; the worker answers with a `Result`. A MediaError
-takes the place of either answer.
+SHA-256 of the bytes, the parent whether to go on; the worker answers with a `Result` and, after
+it, the pixels as bare bytes, not to copy them on the way. A `Problem` takes the place of either
+answer.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import contextlib
 import hashlib
 import os
 import signal
-import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 
@@ -23,6 +24,8 @@ from indexer.preprocess import needed, prepare
 from indexer.types import Preset, Reason
 
 MEMORY_LIMIT = 1700 << 20  # bytes of address space
+# The parent ends a worker that is late; by itself it ends only where the parent is gone.
+_GRACE_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
@@ -42,9 +45,8 @@ class Opened:
 
 @dataclass(frozen=True)
 class Result:
-    """A prepared picture: the bytes of (size, size, 3) uint8, and what the original was."""
+    """What the original was; the pixels, (size, size, 3) uint8, follow as bare bytes."""
 
-    data: bytes
     width: int
     height: int
     format: str
@@ -70,30 +72,55 @@ def main(descriptor: int) -> None:
 
 
 def _serve(connection: Connection, task: Task, preset: Preset, limits: Limits) -> None:
+    answer: Opened | Result | Problem
     try:
-        data = read_file(task.raw, limits=limits)
-        opened = Opened(hashlib.sha256(data).hexdigest(), peek_pixels(data))
-        connection.send(opened)
-        if not connection.recv():
-            return
-        decoded = decode_image(data, limits=limits, at_least=needed(preset))
-        pixels = prepare(decoded.image, preset)
-        answer: Result | Problem = Result(
-            np.ascontiguousarray(pixels).tobytes(), decoded.width, decoded.height, decoded.format
-        )
-    except MediaError as error:
-        answer = Problem(error.reason.value, error.message)
-    except MemoryError:
-        answer = Problem(Reason.TOO_LARGE.value, "the picture does not fit into memory")
-    except (EOFError, BrokenPipeError, ConnectionResetError):
-        raise
-    except Exception as error:  # the border of the process: nothing may get past it unnamed
-        answer = Problem(Reason.INTERNAL.value, f"{type(error).__name__}: {error}")
+        with _for_at_most(limits.seconds + _GRACE_SECONDS):
+            data = read_file(task.raw, limits=limits)
+            answer = Opened(hashlib.sha256(data).hexdigest(), peek_pixels(data))
+    except Exception as error:
+        connection.send(_problem(error))
+        return
     connection.send(answer)
+    if not connection.recv():
+        return
+    try:
+        with _for_at_most(limits.seconds + _GRACE_SECONDS):
+            decoded = decode_image(data, limits=limits, at_least=needed(preset))
+            pixels = np.ascontiguousarray(prepare(decoded.image, preset))
+    except Exception as error:
+        connection.send(_problem(error))
+        return
+    connection.send(Result(decoded.width, decoded.height, decoded.format))
+    _write(connection.fileno(), pixels.data.cast("B"))
+
+
+def _write(descriptor: int, data: memoryview) -> None:
+    while data:
+        data = data[os.write(descriptor, data) :]
+
+
+def _problem(error: Exception) -> Problem:
+    """Name what went wrong; this is the border of the process, nothing gets past it unnamed."""
+    if isinstance(error, MediaError):
+        return Problem(error.reason.value, error.message)
+    if isinstance(error, MemoryError):
+        return Problem(Reason.TOO_LARGE.value, "the picture does not fit into memory")
+    return Problem(Reason.INTERNAL.value, f"{type(error).__name__}: {error}")
+
+
+@contextlib.contextmanager
+def _for_at_most(seconds: float) -> Iterator[None]:
+    """Have the system end this process after a time, whatever a C library is doing then."""
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
 
 
 def _be_quiet_and_modest() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides when to stop
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
     null = os.open(os.devnull, os.O_WRONLY)
     os.dup2(null, 2)  # C libraries write warnings there
     with contextlib.suppress(ImportError, ValueError, OSError):
@@ -101,7 +128,3 @@ def _be_quiet_and_modest() -> None:
 
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY_LIMIT, MEMORY_LIMIT))
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-
-
-if __name__ == "__main__":
-    main(int(sys.argv[1]))

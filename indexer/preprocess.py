@@ -47,6 +47,7 @@ PRESETS: dict[str, Preset] = {
         _shortest_edge("commfor-author", 440, 384, "bilinear", _IMAGENET),
         _shortest_edge("commfor-author-224", 256, 224, "bilinear", _IMAGENET),
         _shortest_edge("commfor-hf", 440, 384, "bicubic", _CLIP),
+        Preset(name="vit-half-224", size=224, interpolation="bilinear"),
         Preset(name="vit-224", size=224, interpolation="bilinear"),
     )
 }
@@ -59,12 +60,22 @@ def prepare(image: Image.Image, preset: Preset) -> UInt8:
     ``resize_to`` and keeps the centre. Resizing is antialiased.
     """
     filter_ = _FILTERS[preset.interpolation]
-    if preset.resize == "squash":
+    if preset.resize_to is None:
         return np.asarray(image.resize((preset.size, preset.size), filter_))
-    assert preset.resize_to is not None
-    width, height = _scaled(image.width, image.height, preset.resize_to)
-    resized = image.resize((width, height), filter_)
-    return np.asarray(_centre(resized, preset.size))
+    scaled = _scaled(image.width, image.height, preset.resize_to)
+    across = _kept(scaled[0], preset.size)
+    down = _kept(scaled[1], preset.size)
+    # Only what is kept is computed: a long, thin picture would grow without bound otherwise.
+    box = (
+        across.start * image.width / scaled[0],
+        down.start * image.height / scaled[1],
+        across.stop * image.width / scaled[0],
+        down.stop * image.height / scaled[1],
+    )
+    kept = image.resize((len(across), len(down)), filter_, box=box)
+    if kept.size == (preset.size, preset.size):
+        return np.asarray(kept)
+    return np.asarray(_on_black(kept, preset.size))
 
 
 def needed(preset: Preset) -> int:
@@ -144,7 +155,14 @@ def _scaled(width: int, height: int, shorter: int) -> tuple[int, int]:
     return max(shorter, int(shorter * width / height)), shorter
 
 
-def _centre(image: Image.Image, size: int) -> Image.Image:
-    left = round((image.width - size) / 2)
-    top = round((image.height - size) / 2)
-    return image.crop((left, top, left + size, top + size))
+def _kept(scaled: int, size: int) -> range:
+    """Return what a centre crop keeps of a side; torchvision's rounding, to even at a half."""
+    start = round((scaled - size) / 2)
+    return range(max(0, start), min(scaled, start + size))
+
+
+def _on_black(image: Image.Image, size: int) -> Image.Image:
+    """Return a picture smaller than the crop in the middle of a black one, as torchvision does."""
+    black = Image.new("RGB", (size, size))
+    black.paste(image, ((size - image.width) // 2, (size - image.height) // 2))
+    return black

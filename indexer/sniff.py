@@ -48,7 +48,6 @@ _OTHER_PICTURES = {
     b"\0\0\0\x0cjP  \r\n\x87\n": "JPEG 2000",
     b"\xff\x4f\xff\x51": "JPEG 2000",
     b"\0\0\1\0": "ICO",
-    b"\0\0\2\0": "CUR",
     b"DDS ": "DDS",
     b"v/1\x01": "OpenEXR",
     b"qoif": "QOI",
@@ -134,5 +133,5 @@ def _foreign(data: bytes) -> Kind | None:
 
 
 def _not_read(name: str) -> Kind:
-    hint = f"pictures of format {name} are not read; convert it to PNG"
+    hint = f"pictures of this format ({name}) are not read; convert it to PNG"
     return Kind(name, hint=hint)

@@ -1,0 +1,188 @@
+"""The parent's side of one decoding process: start it, ask it, end it, start it again."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from indexer.corpus import FoundFile
+from indexer.decode import Limits
+from indexer.decode_worker import Opened, Problem, Result, Task
+from indexer.errors import DfindexError, MediaError
+from indexer.types import Preset, Reason, UInt8
+
+LARGE_PIXELS = 40_000_000  # only one picture larger than this is decoded at a time
+_START_SECONDS = 60.0
+
+# The child imports the same package as we do, wherever it was started from, and everything else
+# from where an interpreter finds it: the folder is on its path for that one import.
+_HOME = Path(__file__).resolve().parents[1]
+_BOOTSTRAP = (
+    "import sys; sys.path.insert(0, sys.argv[1]); import indexer; sys.path.pop(0); "
+    "from indexer.decode_worker import main; main(int(sys.argv[2]))"
+)
+_ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A file, read and shaped: ``pixels`` (size, size, 3) uint8 RGB.
+
+    Without ``pixels`` there is either a ``problem``, or the content was known already.
+    """
+
+    file: FoundFile
+    sha256: str | None = None
+    pixels: UInt8 | None = None
+    width: int = 0
+    height: int = 0
+    format: str = ""
+    problem: MediaError | None = None
+
+
+class DecodeProcess:
+    """One process, started when it is first needed and again whenever it has died.
+
+    It serves one thread at a time; `halt` may be called from any other.
+    """
+
+    def __init__(self, preset: Preset, limits: Limits, large: threading.Lock) -> None:
+        self._preset = preset
+        self._limits = limits
+        self._large = large
+        self._guard = threading.Lock()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._connection: Connection | None = None
+
+    @property
+    def pid(self) -> int | None:
+        """The number of the process, None while there is none."""
+        process = self._process
+        return None if process is None else process.pid
+
+    def prepare(self, file: FoundFile, known: Callable[[str], bool]) -> Prepared:
+        """Have one file prepared; whatever happens to the process becomes the file's problem."""
+        try:
+            return self._ask(self._started(), file, known)
+        except BaseException:
+            self.stop()  # it waits for the rest of an exchange that will not come
+            raise
+
+    def halt(self) -> None:
+        """End the process at once, whoever waits for it."""
+        with self._guard:
+            if self._process is not None:
+                self._process.kill()
+
+    def stop(self) -> None:
+        """End the process, if there is one, and forget it."""
+        with self._guard:
+            process, connection = self._process, self._connection
+            self._process, self._connection = None, None
+        if connection is not None:
+            connection.close()
+        if process is not None:
+            process.kill()
+            process.wait()
+
+    def _ask(
+        self, connection: Connection, file: FoundFile, known: Callable[[str], bool]
+    ) -> Prepared:
+        sha256: str | None = None
+        try:
+            connection.send(Task(file.raw))
+            answer = self._answer(connection, self._limits.seconds)
+            if isinstance(answer, Opened):
+                sha256 = answer.sha256
+                if known(sha256):
+                    connection.send(False)
+                    return Prepared(file, sha256)
+                answer = self._go_on(connection, answer)
+            if isinstance(answer, Result):
+                return self._prepared(connection, file, sha256, answer)
+        except TimeoutError:
+            self.stop()
+            message = f"not read and decoded within {self._limits.seconds:g} seconds"
+            return _failed(file, sha256, Reason.TIMEOUT, message)
+        except (EOFError, OSError):
+            message = f"the decoder did not survive this file ({self._ending()})"
+            return _failed(file, sha256, Reason.INTERNAL, message)
+        assert isinstance(answer, Problem), answer
+        return _failed(file, sha256, Reason(answer.reason), answer.message)
+
+    def _go_on(self, connection: Connection, opened: Opened) -> Any:
+        alone = self._large if opened.pixels > LARGE_PIXELS else contextlib.nullcontext()
+        with alone:
+            connection.send(True)
+            return self._answer(connection, self._limits.seconds)
+
+    def _answer(self, connection: Connection, seconds: float) -> Any:
+        if not connection.poll(seconds):
+            raise TimeoutError
+        return connection.recv()
+
+    def _prepared(
+        self, connection: Connection, file: FoundFile, sha256: str | None, result: Result
+    ) -> Prepared:
+        pixels = np.empty((self._preset.size, self._preset.size, 3), dtype=np.uint8)
+        _read_into(connection.fileno(), pixels.data.cast("B"))
+        return Prepared(file, sha256, pixels, result.width, result.height, result.format)
+
+    def _ending(self) -> str:
+        """End the process, if it has not ended, and say how it did."""
+        process = self._process
+        code = None
+        if process is not None:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                code = process.wait(timeout=1.0)
+        self.stop()
+        if code is None:
+            return "it hung up"
+        return f"signal {-code}" if code < 0 else f"exit code {code}"
+
+    def _started(self) -> Connection:
+        if self._connection is not None:
+            return self._connection
+        ours, theirs = socket.socketpair()
+        with theirs, self._guard:
+            self._process = subprocess.Popen(
+                [sys.executable, "-P", "-c", _BOOTSTRAP, str(_HOME), str(theirs.fileno())],
+                pass_fds=(theirs.fileno(),),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                process_group=0,  # Ctrl-C is for the parent, which decides when to stop
+                env={**os.environ, **_ONE_THREAD},
+            )
+            self._connection = Connection(ours.detach())
+        try:
+            self._connection.send((self._preset, self._limits))
+            self._answer(self._connection, _START_SECONDS)
+        except (EOFError, OSError) as error:
+            raise DfindexError(
+                f"the decoding process does not start ({self._ending()}); "
+                "run dfindex from an intact installation"
+            ) from error
+        return self._connection
+
+
+def _read_into(descriptor: int, space: memoryview) -> None:
+    while space:
+        count = os.readv(descriptor, [space])
+        if not count:
+            raise EOFError
+        space = space[count:]
+
+
+def _failed(file: FoundFile, sha256: str | None, reason: Reason, message: str) -> Prepared:
+    return Prepared(file, sha256, problem=MediaError(reason, message))
