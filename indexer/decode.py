@@ -18,8 +18,8 @@ from pathlib import Path
 from PIL import Image, UnidentifiedImageError
 
 from indexer.colour import to_srgb
-from indexer.errors import MediaError
 from indexer.decode_calm import calm
+from indexer.errors import MediaError
 from indexer.sniff import HEIC, RAW_HINT, named_kind
 from indexer.types import Reason
 

@@ -1,130 +1,223 @@
-"""The walk meets everything there is, once, in order, and names what it cannot read."""
-
-from __future__ import annotations
-
 import os
 import socket
+import stat
 from pathlib import Path
 
 import pytest
 
-from indexer.corpus import FoundFile, folder_label, walk
+from indexer.corpus import FoundFile, as_text, folder_label, walk
 from indexer.errors import UsageError
 from indexer.types import Reason
 
 
-def found(*roots: Path, exclude: list[Path] | None = None) -> dict[str, FoundFile]:
-    files = list(walk(roots, exclude=exclude or []))
-    assert len({file.raw for file in files}) == len(files)
-    return {file.path: file for file in files}
+def names(found: list[FoundFile], root: Path) -> list[str]:
+    return [os.path.relpath(os.fsdecode(file.raw), root) for file in found]
 
 
-def test_every_file_is_found_in_order(tmp_path: Path) -> None:
-    for name in ("b/2.jpg", "b/10.jpg", "a.txt", "b/c/x.png", ".hidden", "empty"):
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).write_bytes(b"x" * len(name))
-    (tmp_path / "no files here").mkdir()
-    files = found(tmp_path)
-    names = [str(Path(path).relative_to(tmp_path)) for path in files]
-    assert names == [".hidden", "a.txt", "b/10.jpg", "b/2.jpg", "b/c/x.png", "empty"]
-    for name, file in zip(names, files.values(), strict=True):
-        assert file.raw == os.fsencode(tmp_path / name)
-        assert file.size == len(name)
-        assert file.mtime_ns == (tmp_path / name).stat().st_mtime_ns
-        assert file.problem is None
+def problems(found: list[FoundFile], root: Path) -> dict[str, Reason]:
+    return {
+        name: file.problem.reason
+        for name, file in zip(names(found, root), found, strict=True)
+        if file.problem is not None
+    }
 
 
-def test_what_is_no_file_has_a_reason(tmp_path: Path) -> None:
+def put(path: Path, data: bytes = b"x") -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(data)
+    return path
+
+
+def test_files_come_depth_first_and_by_name_whatever_they_are_called(tmp_path: Path) -> None:
+    for name in ("b/2.jpg", "b/1.txt", "a.png", "c", ".hidden/.secret", "Z/z.bin", "b/deep/x.gif"):
+        put(tmp_path / name)
+    assert names(list(walk([tmp_path])), tmp_path) == [
+        ".hidden/.secret",
+        "Z/z.bin",
+        "a.png",
+        "b/1.txt",
+        "b/2.jpg",
+        "b/deep/x.gif",
+        "c",
+    ]
+
+
+def test_a_file_is_described_as_the_system_describes_it(tmp_path: Path) -> None:
+    path = put(tmp_path / "ä b.jpg", b"12345")
+    os.utime(path, ns=(1, 1_700_000_000_123_456_789))
+    (found,) = walk([tmp_path])
+    assert found == FoundFile(
+        raw=os.fsencode(path), path=str(path), size=5, mtime_ns=1_700_000_000_123_456_789
+    )
+
+
+def test_the_walk_streams(tmp_path: Path) -> None:
+    for number in range(3):
+        put(tmp_path / f"{number}" / "x.jpg")
+    stream = walk([tmp_path])
+    next(stream)
+    (tmp_path / "2" / "x.jpg").unlink()
+    assert names(list(stream), tmp_path) == ["1/x.jpg"]
+
+
+def test_a_name_that_is_no_utf8_is_shown_escaped_and_kept_whole(tmp_path: Path) -> None:
+    raw = os.fsencode(tmp_path) + b"/caf\xe9-\xff.jpg"
+    with open(raw, "wb") as file:  # noqa: PTH123  pathlib has no way with bytes
+        file.write(b"x")
+    (found,) = walk([tmp_path])
+    assert found.raw == raw
+    assert found.path == f"{tmp_path}/caf\\xe9-\\xff.jpg"
+    found.path.encode("utf-8")
+
+
+def test_what_is_no_file_is_named_and_never_opened(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.jpg")
-    (tmp_path / "broken.jpg").symlink_to("nowhere")
-    (tmp_path / "loop1").symlink_to("loop2")
-    (tmp_path / "loop2").symlink_to("loop1")
-    (tmp_path / "x.jpg").mkdir()
-    (tmp_path / "x.jpg" / "inside.png").write_bytes(b"x")
-    (tmp_path / "sub").mkdir()
-    (tmp_path / "sub" / "up").symlink_to("..")
-    with socket.socket(socket.AF_UNIX) as listener:
-        # A socket's path has a length limit that pytest's folders exceed.
-        before = Path.cwd()
-        os.chdir(tmp_path)
-        try:
-            listener.bind("socket")
-        finally:
-            os.chdir(before)
-        files = found(tmp_path)
-    problems = {
-        str(Path(path).relative_to(tmp_path)): file.problem.reason if file.problem else None
-        for path, file in files.items()
-    }
-    assert problems == {
+    (tmp_path / "broken.jpg").symlink_to("nowhere.jpg")
+    (tmp_path / "loop-a").symlink_to("loop-b")
+    (tmp_path / "loop-b").symlink_to("loop-a")
+    put(tmp_path / "shots.JPG" / "inside.png")
+    (tmp_path / "null.png").symlink_to("/dev/null")
+    server = socket.socket(socket.AF_UNIX)
+    here = Path.cwd()
+    os.chdir(tmp_path)  # a socket's path may be no longer than 107 bytes
+    try:
+        server.bind("talk.jpg")
+    finally:
+        os.chdir(here)
+        server.close()
+    found = list(walk([tmp_path]))
+    assert problems(found, tmp_path) == {
         "broken.jpg": Reason.UNREADABLE,
-        "loop1": Reason.UNREADABLE,
-        "loop2": Reason.UNREADABLE,
+        "loop-a": Reason.UNREADABLE,
+        "loop-b": Reason.UNREADABLE,
+        "null.png": Reason.NOT_MEDIA,
         "pipe.jpg": Reason.NOT_MEDIA,
-        "socket": Reason.NOT_MEDIA,
-        "sub/up": Reason.UNREADABLE,
-        "x.jpg": Reason.NOT_MEDIA,
-        "x.jpg/inside.png": None,
+        "shots.JPG": Reason.NOT_MEDIA,
+        "talk.jpg": Reason.NOT_MEDIA,
+    }
+    assert names([file for file in found if file.problem is None], tmp_path) == [
+        "shots.JPG/inside.png"
+    ]
+    broken = next(file for file in found if file.raw.endswith(b"broken.jpg"))
+    assert broken.problem is not None and "nowhere.jpg" in broken.problem.message
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="nothing is unreadable to root")
+def test_a_folder_that_may_not_be_listed_is_a_problem(tmp_path: Path) -> None:
+    locked = tmp_path / "locked"
+    put(locked / "x.jpg")
+    locked.chmod(0)
+    try:
+        found = list(walk([tmp_path]))
+    finally:
+        locked.chmod(stat.S_IRWXU)
+    assert problems(found, tmp_path) == {"locked": Reason.UNREADABLE}
+
+
+def test_links_are_followed_and_circles_are_broken(tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    put(elsewhere / "real.jpg")
+    root = tmp_path / "root"
+    put(root / "a" / "x.jpg")
+    (root / "file.jpg").symlink_to(elsewhere / "real.jpg")
+    (root / "folder").symlink_to(elsewhere)
+    (root / "a" / "up").symlink_to(root)
+    found = list(walk([root]))
+    assert names([file for file in found if file.problem is None], root) == [
+        "a/x.jpg",
+        "file.jpg",
+        "folder/real.jpg",
+    ]
+    assert problems(found, root) == {"a/up": Reason.UNREADABLE}
+
+
+def test_two_folders_that_link_to_each_other_end(tmp_path: Path) -> None:
+    for one, other in (("a", "b"), ("b", "a")):
+        put(tmp_path / one / "x.jpg")
+        (tmp_path / one / "other").symlink_to(tmp_path / other)
+    found = list(walk([tmp_path]))
+    assert problems(found, tmp_path) == {
+        "a/other/other": Reason.UNREADABLE,
+        "b/other/other": Reason.UNREADABLE,
     }
 
 
-def test_links_to_files_and_folders_are_followed(tmp_path: Path) -> None:
-    (tmp_path / "corpus").mkdir()
-    (tmp_path / "other").mkdir()
-    (tmp_path / "other" / "x.png").write_bytes(b"x")
-    (tmp_path / "corpus" / "folder").symlink_to(tmp_path / "other")
-    (tmp_path / "corpus" / "file.png").symlink_to(tmp_path / "other" / "x.png")
-    assert [Path(path).name for path in found(tmp_path / "corpus")] == ["file.png", "x.png"]
+def test_folders_nested_deeper_than_pythons_calls(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    depth = 1200
+    monkeypatch.chdir(tmp_path)
+    for _ in range(depth):
+        Path("d").mkdir()
+        os.chdir("d")
+    Path("x.jpg").write_bytes(b"x")
+    (found,) = walk([tmp_path])
+    Path("x.jpg").unlink()
+    for _ in range(depth):  # what cleans up after tests is recursive
+        os.chdir("..")
+        Path("d").rmdir()
+    assert found.problem is None and found.raw.endswith(b"/d/d/x.jpg")
 
 
-def test_names_that_are_no_utf8(tmp_path: Path) -> None:
-    raw = os.fsencode(tmp_path) + b"/caf\xe9.png"
-    Path(os.fsdecode(raw)).write_bytes(b"x")
-    (file,) = found(tmp_path).values()
-    assert file.raw == raw
-    assert file.path.endswith("caf\\xe9.png")
-    file.path.encode()
+def test_roots_given_twice_or_nested_yield_each_file_once(tmp_path: Path) -> None:
+    put(tmp_path / "a" / "b" / "x.jpg")
+    put(tmp_path / "ab" / "y.jpg")
+    roots = [
+        tmp_path / "a",
+        tmp_path / "a" / "b",
+        tmp_path / "a" / "b" / "x.jpg",
+        tmp_path / "a" / ".." / "a",
+        tmp_path / "ab",
+    ]
+    assert names(list(walk(roots)), tmp_path) == ["a/b/x.jpg", "ab/y.jpg"]
 
 
-def test_roots_given_twice_or_inside_each_other_count_once(tmp_path: Path) -> None:
-    (tmp_path / "a" / "b").mkdir(parents=True)
-    (tmp_path / "a" / "b" / "x.png").write_bytes(b"x")
-    (tmp_path / "ab").mkdir()
-    (tmp_path / "ab" / "y.png").write_bytes(b"y")
-    single = tmp_path / "a" / "b" / "x.png"
-    files = found(tmp_path / "a", tmp_path / "a" / "b", single, tmp_path / "a", tmp_path / "ab")
-    assert [Path(path).name for path in files] == ["x.png", "y.png"]
+def test_paths_are_absolute_with_links_left_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(tmp_path / "real" / "x.jpg")
+    (tmp_path / "link").symlink_to("real")
+    monkeypatch.chdir(tmp_path)
+    (found,) = walk([Path("link")])
+    assert found.raw == os.fsencode(tmp_path / "link" / "x.jpg")
 
 
-def test_a_missing_root_is_an_error_before_anything_is_yielded(tmp_path: Path) -> None:
-    (tmp_path / "x").write_bytes(b"x")
-    with pytest.raises(UsageError, match="nowhere"):
-        next(walk([tmp_path, tmp_path / "nowhere"]))
+def test_a_root_that_is_not_there_is_wrong_usage(tmp_path: Path) -> None:
+    put(tmp_path / "x.jpg")
+    with pytest.raises(UsageError, match="missing"):
+        list(walk([tmp_path, tmp_path / "missing"]))
 
 
-def test_indexes_are_not_entered(tmp_path: Path) -> None:
-    (tmp_path / "mine" / "spaces").mkdir(parents=True)
-    (tmp_path / "theirs" / "spaces").mkdir(parents=True)
-    (tmp_path / "theirs" / "catalog.duckdb").write_bytes(b"x")
-    (tmp_path / "mine" / "new").write_bytes(b"x")
-    (tmp_path / "x.png").write_bytes(b"x")
-    files = found(tmp_path, exclude=[tmp_path / "mine"])
-    assert [Path(path).name for path in files] == ["x.png"]
+def test_indexes_are_not_entered_by_any_name(tmp_path: Path) -> None:
+    put(tmp_path / "x.jpg")
+    put(tmp_path / "index" / "thumbnail.jpg")
+    put(tmp_path / "other" / "catalog.duckdb")
+    put(tmp_path / "other" / "spaces" / "spec.json")
+    put(tmp_path / "almost" / "catalog.duckdb")
+    (tmp_path / "alias").symlink_to("index")
+    found = walk([tmp_path], exclude=[tmp_path / "index", tmp_path / "not there"])
+    assert names(list(found), tmp_path) == ["almost/catalog.duckdb", "x.jpg"]
 
 
 @pytest.mark.parametrize(
     ("path", "expected"),
     [
         ("/c/real/x.jpg", ("real", None)),
-        ("/c/Authentic/2024/x.jpg", ("real", None)),
+        ("/c/Originals/deep/er/x.jpg", ("real", None)),
         ("/c/fake/x.jpg", ("fake", None)),
-        ("/c/fake/stylegan2/x.jpg", ("fake", "stylegan2")),
-        ("/c/FAKE/sd1.5/batch3/x.jpg", ("fake", "sd1.5")),
-        ("/real/corpus/fake/x.jpg", ("fake", None)),
-        ("/fake/corpus/real/x.jpg", ("real", None)),
-        ("/c/photos/fake.jpg", None),
-        ("/c/fakery/x.jpg", None),
+        ("/c/FAKE/stylegan2/x.jpg", ("fake", "stylegan2")),
+        ("/c/deepfakes/SD1.5/seeds/x.jpg", ("fake", "SD1.5")),
+        ("/c/fake/real/x.jpg", ("real", None)),
+        ("/c/real/tampered/x.jpg", ("fake", None)),
+        ("/c/unreal/fakery/x.jpg", None),
+        ("/c/photos/fake", None),
+        ("real.jpg", None),
     ],
 )
-def test_labels_from_folder_names(path: str, expected: tuple[str, str | None] | None) -> None:
+def test_folder_labels(path: str, expected: tuple[str, str | None] | None) -> None:
     assert folder_label(path) == expected
+
+
+def test_text_of_a_path_is_itself_where_it_is_utf8() -> None:
+    assert as_text("/a/日本 é.jpg".encode()) == "/a/日本 é.jpg"
+    assert as_text(b"/a/\xe9") == "/a/\\xe9"
