@@ -14,14 +14,13 @@ from indexer.store.reader import IndexReader
 
 if TYPE_CHECKING:
     from indexer.build import BuildOptions, BuildReport, Progress
+    from indexer.store.ann_cache import AnnInfo
     from indexer.store.catalog import Failure, MediaCounts
     from indexer.types import Encoder, Float32, Sample
     from search.query import Searcher
     from search.results import SearchResult
 
 DEFAULT_FOLDER = ".dfindex"
-_BATCH_ON_CPU = 8
-_BATCH_ON_ACCELERATOR = 64
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -152,7 +151,7 @@ class Index:
             dim=space.row.dim,
             samples=space.row.samples,
             bytes_per_sample=round(sum(one.bytes for one in segments) / rows) if rows else 0,
-            ann=info and {"kind": info.kind, "rows": info.rows, "recall_at_10": info.recall_at_10},
+            ann=None if info is None else _ann(info),
             devices=tuple(sorted({f"{one.device} {one.precision}" for one in segments})),
         )
 
@@ -168,7 +167,7 @@ class Index:
         opened = self._reader.space(space)
         fingerprint = opened.row.fingerprint
         if fingerprint not in self._searchers or encoder is not None:
-            loaded = load_encoder(encoder or opened.row.loaded_from, device, precision)
+            loaded = open_encoder(encoder or opened.row.loaded_from, device, precision)
             self._searchers[fingerprint] = Searcher(self._reader, opened, loaded)
         return self._searchers[fingerprint]
 
@@ -231,7 +230,7 @@ def build_report(
 
     roots = [Path(path) for path in paths]
     _check_roots(roots)
-    encoder = load_encoder(
+    encoder = open_encoder(
         arguments.get("encoder"),
         arguments.get("device", "auto"),
         arguments.get("precision", "auto"),
@@ -252,14 +251,16 @@ def _options(arguments: BuildArguments, encoder: Encoder) -> BuildOptions:
     from indexer.build import BuildOptions
     from indexer.decode import Limits
 
-    given = {name: arguments.get(f"max_{name}") for name in ("pixels", "bytes", "seconds")}
-    labels = arguments.get("labels")
+    standard, labels = Limits(), arguments.get("labels")
     return BuildOptions(
         workers=arguments.get("workers") or os.cpu_count() or 1,
-        batch_size=arguments.get("batch_size")
-        or (_BATCH_ON_CPU if encoder.device == "cpu" else _BATCH_ON_ACCELERATOR),
+        batch_size=arguments.get("batch_size"),
         loaded_from=_found_by(arguments.get("encoder"), encoder),
-        limits=Limits(**{name: value for name, value in given.items() if value is not None}),
+        limits=Limits(
+            pixels=arguments.get("max_pixels") or standard.pixels,
+            bytes=arguments.get("max_bytes") or standard.bytes,
+            seconds=arguments.get("max_seconds") or standard.seconds,
+        ),
         labels=Path(labels) if labels else None,
         label_from_folders=arguments.get("label_from_folders", False),
         prune=arguments.get("prune", False),
@@ -267,12 +268,16 @@ def _options(arguments: BuildArguments, encoder: Encoder) -> BuildOptions:
     )
 
 
-def load_encoder(encoder: str | Path | Encoder | None, device: str, precision: str) -> Encoder:
+def _ann(info: AnnInfo) -> dict[str, Any]:
+    return {"kind": info.kind, "rows": info.rows, "recall_at_10": info.recall_at_10}
+
+
+def open_encoder(encoder: str | Path | Encoder | None, device: str, precision: str) -> Encoder:
     """Return an encoder: the object itself, or the one a name or folder stands for."""
-    from indexer.encoders.registry import load
+    from indexer.encoders.registry import deferred
 
     if encoder is None or isinstance(encoder, str | Path):
-        return load(encoder, device=device, precision=precision)
+        return deferred(encoder, device=device, precision=precision)
     return encoder
 
 

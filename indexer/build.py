@@ -14,7 +14,7 @@ import numpy as np
 from indexer.corpus import folder_label, walk
 from indexer.decode import Limits
 from indexer.decode_pool import DecodePool, Prepared
-from indexer.engines.local import Read, extract, streams_for
+from indexer.engines.local import Read, batch_size_for, extract, streams_for
 from indexer.errors import StoreError
 from indexer.labels import LabelRow, read_labels
 from indexer.store.changes import FailedFile, Label, LinkedFile
@@ -62,11 +62,13 @@ class Silent:
 class BuildOptions:
     """How to build. ``workers`` decode; ``batch_size`` pictures go through the model at once.
 
+    The batch size is by default the one that suits the encoder's device.
+
     ``loaded_from`` is the name or folder by which the encoder can be found again.
     """
 
     workers: int
-    batch_size: int
+    batch_size: int | None = None
     loaded_from: str
     limits: Limits = field(default_factory=Limits)
     labels: Path | None = None
@@ -157,14 +159,11 @@ def _read_all(
 ) -> _Tally:
     collector = _Collector(writer, encoder, options.loaded_from)
     pool = DecodePool(workers=options.workers, preset=encoder.spec.preset, limits=options.limits)
+    batch_size = options.batch_size or batch_size_for(encoder)
     with pool, collector:
-        stream = pool.map(
-            scan.pending(), known=collector.knows, ahead=max(64, 4 * options.batch_size)
-        )
-        reads = extract(
-            encoder, stream, batch_size=options.batch_size, streams=streams_for(encoder)
-        )
-        for read in reads:
+        stream = pool.map(scan.pending(), known=collector.knows, ahead=max(64, 4 * batch_size))
+        streams = streams_for(encoder)
+        for read in extract(encoder, stream, batch_size=batch_size, streams=streams):
             collector.add(read)
             progress.advanced(1)
     return collector.tally
@@ -267,8 +266,7 @@ class _Collector:
             self._commit_under_way = self._thread.submit(
                 self._writer.commit,
                 self._spec,
-                device=self._encoder.device,
-                precision=self._encoder.precision,
+                made_on=self._encoder if samples else None,
                 samples=samples,
                 linked=linked,
                 failed=failed,

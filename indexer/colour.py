@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -65,9 +66,7 @@ class _Converter:
         if self._profile is not None:
             mode, transform = self._profile
             plain = strip if strip.mode == mode else strip.convert(mode)
-            return ImageCms.applyTransform(plain, transform) or plain
-        if strip.mode == "LAB":
-            return _from_lab(strip)
+            return _applied(plain, transform)
         if strip.mode == "LA":
             strip = strip.convert("L")
         return strip if strip.mode == "RGB" else strip.convert("RGB")
@@ -101,23 +100,42 @@ def _value_range(image: Image.Image) -> tuple[float, float]:
 
 
 def _profile_transform(image: Image.Image) -> tuple[str, Any] | None:
-    """Return the mode and transform that take the picture's ICC profile to sRGB, if it has one."""
+    """Return the mode and transform that take the picture's colours to sRGB, if it needs one."""
     data = image.info.get("icc_profile")
     mode = {"RGBA": "RGB", "RGBX": "RGB", "P": "RGB", "LA": "L", "PA": "RGB"}.get(
         image.mode, image.mode
     )
-    if not data or mode not in ("RGB", "L", "CMYK", "LAB"):
+    if mode == "LAB":  # such a picture is defined without a profile
+        return mode, _transform_from(ImageCms.createProfile("LAB"), mode)
+    if not data or mode not in ("RGB", "L", "CMYK"):
         return None
+    transform = _transform_of(bytes(data), mode)
+    return None if transform is None else (mode, transform)
+
+
+@lru_cache(maxsize=16)  # the pictures of a corpus share a few profiles
+def _transform_of(data: bytes, mode: str) -> Any:
+    """Return the transform of a profile; None where it would change nothing, or is broken."""
     try:
-        profile = ImageCms.ImageCmsProfile(io.BytesIO(data))
-        target = ImageCms.createProfile("sRGB")
-        return mode, ImageCms.buildTransform(profile, target, mode, "RGB")
+        transform = _transform_from(ImageCms.ImageCmsProfile(io.BytesIO(data)), mode)
     except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
-        return None  # a broken profile, or one of another kind of picture, is ignored
+        return None  # also a profile of another kind of picture
+    return None if mode == "RGB" and _changes_nothing(transform) else transform
 
 
-def _from_lab(strip: Image.Image) -> Image.Image:
-    lab = ImageCms.createProfile("LAB")
-    srgb = ImageCms.createProfile("sRGB")
-    converted = ImageCms.profileToProfile(strip, lab, srgb, outputMode="RGB")
-    return strip.convert("RGB") if converted is None else converted
+def _transform_from(profile: Any, mode: str) -> Any:
+    return ImageCms.buildTransform(profile, ImageCms.createProfile("sRGB"), mode, "RGB")
+
+
+def _changes_nothing(transform: Any) -> bool:
+    """Tell a profile that is sRGB under some name: it moves no colour by more than one step."""
+    steps = np.linspace(0, 255, 9).astype(np.uint8)
+    lattice = np.stack(np.meshgrid(steps, steps, steps), axis=-1).reshape(27, 27, 3)
+    moved = np.asarray(_applied(Image.fromarray(lattice), transform)).astype(np.int16)
+    return bool(np.abs(moved - lattice).max() <= 1)
+
+
+def _applied(strip: Image.Image, transform: Any) -> Image.Image:
+    converted = ImageCms.applyTransform(strip, transform)
+    assert converted is not None  # None is for changes in place
+    return converted

@@ -118,6 +118,8 @@ def decode_image(
             raise MediaError(Reason.TOO_LARGE, "the picture does not fit into memory") from error
         except _DECODER_ERRORS as error:
             raise _cannot_decode(image, error) from error
+        except Exception as error:
+            raise _unforeseen(error) from error
 
 
 _DECODER_ERRORS = (
@@ -168,10 +170,16 @@ def _opened(data: bytes) -> Image.Image:
         raise MediaError(Reason.TOO_LARGE, "the picture does not fit into memory") from error
     except _DECODER_ERRORS as error:
         raise _bad_header(error) from error
+    except Exception as error:
+        raise _unforeseen(error) from error
     if image.format == "TIFF" and _is_camera_raw(image):
         image.close()
         raise MediaError(Reason.UNSUPPORTED, RAW_HINT)
     return image
+
+
+def _unforeseen(error: Exception) -> MediaError:
+    return MediaError(Reason.INTERNAL, f"the decoder failed with {type(error).__name__}: {error}")
 
 
 def _bad_header(error: Exception) -> MediaError:

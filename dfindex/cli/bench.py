@@ -37,10 +37,10 @@ def build(
     import os
 
     from benchmarks.build_throughput import run
-    from dfindex.index import load_encoder
     from dfindex.tables import throughput_table
+    from indexer.encoders.registry import load
 
-    loaded = load_encoder(encoder, device, precision)
+    loaded = load(encoder, device=device, precision=precision)
     report = run(
         loaded,
         photos,
@@ -91,11 +91,11 @@ def copy(
 
     from benchmarks.copy_detection import run
     from benchmarks.copy_table import render
-    from dfindex.index import load_encoder
+    from indexer.encoders.registry import load
 
     report = run(
         photos,
-        encoder=load_encoder(encoder, device, precision),
+        encoder=load(encoder, device=device, precision=precision),
         references=references,
         originals=originals,
         distractors=distractors,

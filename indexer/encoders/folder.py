@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,11 +32,14 @@ class Options:
     allow_pickle: bool = False
 
 
-def load_folder(folder: Path, options: Options, entry: EncoderEntry | None = None) -> HookedViT:
-    """Load the encoder in a folder; ``entry`` is what it must be, where that is known.
+def describe_folder(
+    folder: Path, options: Options, entry: EncoderEntry | None = None
+) -> tuple[EncoderSpec, Callable[[], HookedViT]]:
+    """Describe the encoder in a folder, and return what loads it; the first needs no torch.
 
-    A folder whose weights have a published SHA-256 is recognised by it and takes head,
-    orientation, preset and licence from `known.KNOWN`.
+    ``entry`` is what it must be, where that is known. A folder whose weights have a published
+    SHA-256 is recognised by it and takes head, orientation, preset and licence from
+    `known.KNOWN`.
     """
     config = read_json(folder / "config.json")
     path = weights.find_weights(folder, allow_pickle=options.allow_pickle)
@@ -47,10 +50,14 @@ def load_folder(folder: Path, options: Options, entry: EncoderEntry | None = Non
     wish = options.preset or (entry.preset if entry else None)
     preset = _preset(folder, checkpoint, config, wish)
     spec = replace(_spec(folder, checkpoint, sha256, config, entry, preset), layer=options.layer)
-    with assemble.transformers_border():
-        from indexer.encoders.vit import HookedViT
-    model = assemble.build(checkpoint)
-    return HookedViT(model, spec, device=options.device, precision=options.precision)
+
+    def load() -> HookedViT:
+        with assemble.transformers_border():
+            from indexer.encoders.vit import HookedViT
+        model = assemble.build(checkpoint)
+        return HookedViT(model, spec, device=options.device, precision=options.precision)
+
+    return spec, load
 
 
 def read_json(path: Path, *, optional: bool = False) -> dict[str, Any]:

@@ -8,19 +8,20 @@ from pathlib import Path
 
 from indexer.encoders import weights
 from indexer.encoders.architecture import from_hf_config
+from indexer.encoders.deferred import Deferred
 from indexer.encoders.folder import (
     OWN_PRESET,
     Options,
     card_licence,
+    describe_folder,
     head_of,
-    load_folder,
     read_json,
 )
 from indexer.encoders.known import KNOWN, EncoderEntry
 from indexer.errors import EncoderError, UsageError
-from indexer.types import Encoder, Head, Layout
+from indexer.types import Encoder, EncoderSpec, Head, Layout
 
-__all__ = ["DEFAULT", "EncoderEntry", "available", "load", "register", "show"]
+__all__ = ["DEFAULT", "EncoderEntry", "available", "deferred", "load", "register", "show"]
 
 DEFAULT = "dfindex-copy-s16"
 PACKAGED = Path(__file__).parent / "packaged"
@@ -76,24 +77,44 @@ def load(
     options = Options(
         device=device, precision=precision, preset=preset, layer=layer, allow_pickle=allow_pickle
     )
-    wish = DEFAULT if name_or_folder is None else name_or_folder
-    if isinstance(wish, str) and wish in _factories:
-        return _factories[wish](device=device, precision=precision, preset=preset, layer=layer)
-    if isinstance(wish, str) and wish in _names():
-        return _load_entry(wish, options)
-    if Path(wish).is_dir():
-        return load_folder(Path(wish), options)
-    if name_or_folder is None:
+    _, loader = _describe(name_or_folder, options)
+    return loader()
+
+
+def deferred(
+    name_or_folder: str | Path | None = None, *, device: str = "auto", precision: str = "auto"
+) -> Encoder:
+    """Return an encoder as `load` does, which is only loaded when it first reads a picture."""
+    return Deferred(*_describe(name_or_folder, Options(device=device, precision=precision)))
+
+
+def _describe(
+    wish: str | Path | None, options: Options
+) -> tuple[EncoderSpec, Callable[[], Encoder]]:
+    named = DEFAULT if wish is None else wish
+    if isinstance(named, str) and named in _factories:
+        encoder = _factories[named](
+            device=options.device,
+            precision=options.precision,
+            preset=options.preset,
+            layer=options.layer,
+        )
+        return encoder.spec, lambda: encoder
+    if isinstance(named, str) and named in _names():
+        return describe_folder(*_entry_folder(named, options))
+    if Path(named).is_dir():
+        return describe_folder(Path(named), options)
+    if wish is None:
         raise EncoderError(
             f"the packaged encoder {DEFAULT} is missing from this installation; "
             "install dfindex again, or give --encoder FOLDER"
         )
-    raise _unknown(str(wish))
+    raise _unknown(str(named))
 
 
-def _load_entry(name: str, options: Options) -> Encoder:
+def _entry_folder(name: str, options: Options) -> tuple[Path, Options, EncoderEntry]:
     if name in _packaged():
-        return load_folder(_packaged()[name], options, _packaged_entry(_packaged()[name]))
+        return _packaged()[name], options, _packaged_entry(_packaged()[name])
     entry = next(entry for entry in KNOWN if entry.name == name)
     if not entry.loadable:
         raise EncoderError(f"{name} cannot be loaded by this version: {entry.notes}")
@@ -103,7 +124,7 @@ def _load_entry(name: str, options: Options) -> Encoder:
             f"the weights of {name} are not on this machine; download {entry.pinned} from the "
             "Hugging Face hub into a folder and give --encoder FOLDER"
         )
-    return load_folder(folder, options, entry)
+    return folder, options, entry
 
 
 def _names() -> set[str]:

@@ -28,6 +28,15 @@ class Read:
     patches: Float32 | None = None
 
 
+_BATCH_ON_CPU = 8
+_BATCH_ON_ACCELERATOR = 64
+
+
+def batch_size_for(encoder: Encoder) -> int:
+    """Return how many pictures an encoder best reads in one pass."""
+    return _BATCH_ON_CPU if encoder.device == "cpu" else _BATCH_ON_ACCELERATOR
+
+
 def streams_for(encoder: Encoder) -> int:
     """Return how many batches an encoder best reads at once.
 

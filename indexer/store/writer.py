@@ -26,7 +26,7 @@ from indexer.store.patch_codec import PatchCodec
 from indexer.store.quarantine import quarantine_unknown
 from indexer.store.segments import SegmentInfo, SegmentRow, segment_bytes, write_segment
 from indexer.store.space import Space
-from indexer.types import EncoderSpec, Float32, Kind, UInt8
+from indexer.types import Encoder, EncoderSpec, Float32, Kind, UInt8
 
 _PUBLISH_EVERY_S = 2.0
 _PUBLISH_SHARE = 20  # publish at most a twentieth of the time
@@ -117,22 +117,24 @@ class IndexWriter:
         self,
         spec: EncoderSpec,
         *,
-        device: str,
-        precision: str,
+        made_on: Encoder | None = None,
         samples: Sequence[NewSample] = (),
         linked: Sequence[LinkedFile] = (),
         failed: Sequence[FailedFile] = (),
     ) -> None:
-        """Make samples, further paths to known contents, and failures visible, all at once."""
+        """Make samples, further paths to known contents, and failures visible, all at once.
+
+        ``made_on`` is the encoder that made the samples; where it ran is kept with them.
+        """
         files = [LinkedFile(file=one.file, sha256=one.sha256) for one in samples]
         changes = Changes(files=[*files, *linked], failed=failed)
-        if samples:
+        if samples and made_on is not None:
             self._check_dim(spec, samples)
             info = SegmentInfo(
                 id=self.catalog.advance("next_segment", 1),
                 space=spec.fingerprint,
-                device=device,
-                precision=precision,
+                device=made_on.device,
+                precision=made_on.precision,
             )
             changes.rows = self._rows(samples)
             changes.segment = self._write(info, changes.rows, samples)

@@ -163,11 +163,11 @@ def test_a_folder_without_the_model_class_takes_its_pooler_as_absent(tmp_path: P
 def test_weights_other_than_the_published_ones_are_refused_under_their_name(
     tmp_path: Path,
 ) -> None:
-    from indexer.encoders.folder import Options, load_folder
+    from indexer.encoders.folder import Options, describe_folder
 
     folder = write_tiny_vit(tmp_path / "tiny", num_labels=1)
     with pytest.raises(WeightsError, match="expected weights with SHA-256 275ba982.*, got "):
-        load_folder(folder, Options(), show("commfor"))
+        describe_folder(folder, Options(), show("commfor"))
 
 
 def test_the_packaged_encoder_is_the_default() -> None:
