@@ -11,7 +11,9 @@ from indexer.types import Float32
 from search.alignment import Alignment, Mask, correlation, grey, window_of
 from search.toning import toned
 
-SMOOTHING = 1.0  # pixels: finer differences are resampling and compression
+# pixels, of luminance and the colour differences: what is finer is resampling and compression,
+# which keeps colours at half the resolution or less
+SMOOTHING = (1.0, 2.5, 2.5)
 GATHERING = 0.006  # of the longer side: how far evidence is pooled
 STRONG, WEAK = 3.6, 2.0  # times the noise: where an altered region must, and may, reach
 STRONG_LEVELS, WEAK_LEVELS = 7.0, 4.0  # levels of 255, whatever the noise
@@ -19,7 +21,8 @@ FLAT = 3.5  # levels of deviation within the window of comparison
 SMALLEST = 0.002  # of the visible area
 GAP = 0.02  # of the longer side: what lies closer belongs together
 BLURS = (0.0, 0.6, 0.9, 1.3, 1.8, 2.5, 3.5, 5.0)
-ACTIVITY_BINS = 12
+ONE_WAY = 2.5  # times the noise: tones that are known from the other picture only
+ACTIVITY_BOUNDS = (0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.88, 0.94, 0.98, 1)
 QUIETEST = (1.2, 0.9, 0.9)  # levels of noise in luminance and the colour differences
 
 
@@ -51,12 +54,10 @@ def residual(laid: Alignment) -> Residual:
     if trusted.sum() < 0.1 * laid.visible.sum():
         trusted = laid.visible
     first, second = _equally_sharp(laid.first, laid.second, trusted)
-    strength, levels = min(
-        (
-            _difference(toned(first, second, trusted), second, laid.visible, trusted),
-            _difference(toned(second, first, trusted), first, laid.visible, trusted),
-        ),
-        key=lambda each: float(np.median(each[1][trusted])) if trusted.any() else 0.0,
+    strength, levels = _least(
+        _difference(toned(first, second, trusted), second, laid.visible, trusted),
+        _difference(toned(second, first, trusted), first, laid.visible, trusted),
+        trusted,
     )
     altered = _regions(strength, levels, laid.visible)
     fraction = float(altered.sum() / max(1, laid.visible.sum()))
@@ -74,10 +75,7 @@ def residual(laid: Alignment) -> Residual:
 def _flat(laid: Alignment) -> Mask:
     """Where neither picture has structure that could disagree."""
     reach = window_of(laid.visible)
-    deviations = []
-    for each in (grey(laid.first), grey(laid.second)):
-        mean = _blurred(each, reach)
-        deviations.append(np.sqrt(np.maximum(_blurred(each * each, reach) - mean * mean, 0)))
+    deviations = [_deviation(grey(each), reach) for each in (laid.first, laid.second)]
     return np.asarray(np.maximum(*deviations) < FLAT, dtype=np.bool_)
 
 
@@ -105,21 +103,38 @@ def _detail(image: Float32, trusted: Mask) -> float:
     return float(np.abs(fine[trusted]).mean() / (np.abs(coarse[trusted]).mean() + 0.5))
 
 
+def _least(
+    there: tuple[Float32, Float32], back: tuple[Float32, Float32], trusted: Mask
+) -> tuple[Float32, Float32]:
+    """Return the smaller difference of both directions, pixel by pixel.
+
+    Tones that were cut off, or colours that were taken away, can be told in one direction only.
+    """
+    noise = [float(np.median(levels[trusted])) for _, levels in (there, back)]
+    if noise[0] > ONE_WAY * noise[1]:
+        return back
+    if noise[1] > ONE_WAY * noise[0]:
+        return there
+    nearer = there[0] <= back[0]
+    return np.where(nearer, there[0], back[0]), np.where(nearer, there[1], back[1])
+
+
 def _difference(
     source: Float32, target: Float32, visible: Mask, trusted: Mask
 ) -> tuple[Float32, Float32]:
     """Return the difference in multiples of the noise and in levels, both pooled locally."""
-    apart = _opponent(_blurred(source, SMOOTHING) - _blurred(target, SMOOTHING))
-    activity = np.maximum(_activity(source), _activity(target))
-    energy = np.zeros(visible.shape, dtype=np.float32)
-    for channel, quietest in enumerate(QUIETEST):
-        size = np.abs(apart[..., channel])
+    pairs = zip(_channels(source), _channels(target), strict=True)
+    energy, square = (np.zeros(visible.shape, dtype=np.float32) for _ in range(2))
+    for (ours, theirs), smoothing, quietest in zip(pairs, SMOOTHING, QUIETEST, strict=True):
+        size = np.abs(_blurred(ours - theirs, smoothing))
+        activity = np.maximum(_deviation(ours, 2 * smoothing), _deviation(theirs, 2 * smoothing))
         energy += (size / _noise(size, activity, trusted, quietest)) ** 2
+        square += size**2
     reach = max(1.2, GATHERING * max(visible.shape))
     share = np.maximum(_blurred(visible.astype(np.float32), reach), 1e-3)
     pooled = [
         np.sqrt(_blurred(np.where(visible, each, 0), reach) / share)
-        for each in (energy / len(QUIETEST), (apart**2).sum(axis=2))
+        for each in (energy / len(QUIETEST), square)
     ]
     return np.where(visible, pooled[0], 0), np.where(visible, pooled[1], 0)
 
@@ -129,27 +144,26 @@ def _noise(size: Float32, activity: Float32, trusted: Mask, quietest: float) -> 
     known, edges = size[trusted], activity[trusted]
     if len(known) < 200:
         return np.full(size.shape, quietest, dtype=np.float32)
-    bounds = np.quantile(edges, np.linspace(0, 1, ACTIVITY_BINS + 1))
-    bins = np.clip(np.searchsorted(bounds, edges) - 1, 0, ACTIVITY_BINS - 1)
-    levels = [1.4826 * np.median(known[bins == each]) for each in range(ACTIVITY_BINS)]
-    centres = (bounds[1:] + bounds[:-1]) / 2
-    rising = np.maximum.accumulate(np.nan_to_num(np.array(levels)))
-    expected = np.interp(activity, centres, rising)
+    bounds = np.quantile(edges, ACTIVITY_BOUNDS)
+    bins = np.clip(np.searchsorted(bounds, edges) - 1, 0, len(bounds) - 2)
+    levels = [1.4826 * np.median(known[bins == each]) for each in np.unique(bins)]
+    centres = ((bounds[1:] + bounds[:-1]) / 2)[np.unique(bins)]
+    rising = np.maximum.accumulate(np.array(levels))
+    beyond = np.maximum(1, activity / max(float(centres[-1]), 1e-3))  # noise grows with activity
+    expected = np.interp(activity, centres, rising) * beyond
     return np.asarray(np.maximum(expected, quietest), dtype=np.float32)
 
 
-def _opponent(image: Float32) -> Float32:
+def _channels(image: Float32) -> tuple[Float32, Float32, Float32]:
     """Return luminance and two colour differences."""
-    matrix = np.array(
-        [[0.299, 0.587, 0.114], [-0.169, -0.331, 0.5], [0.5, -0.419, -0.081]], dtype=np.float32
-    )
-    return np.asarray(image @ matrix.T)
+    lightness, red, blue = cv2.split(cv2.cvtColor(image / np.float32(255), cv2.COLOR_RGB2YCrCb))
+    return lightness * 255, red * 255, blue * 255
 
 
-def _activity(image: Float32) -> Float32:
-    lightness = _blurred(grey(image), SMOOTHING)
-    slope = np.hypot(cv2.Sobel(lightness, cv2.CV_32F, 1, 0), cv2.Sobel(lightness, cv2.CV_32F, 0, 1))
-    return _blurred(np.asarray(slope, dtype=np.float32), 1.5)
+def _deviation(values: Float32, reach: float) -> Float32:
+    """Return the local standard deviation."""
+    mean = _blurred(values, reach)
+    return np.sqrt(np.maximum(_blurred(values * values, reach) - mean * mean, 0))
 
 
 def _regions(strength: Float32, levels: Float32, visible: Mask) -> Mask:

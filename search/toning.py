@@ -14,6 +14,7 @@ Places = npt.NDArray[np.floating] | npt.NDArray[np.integer]
 SAMPLES = 8_000
 ROUNDS = 8
 NEAREST = 2.0  # levels: no fit is expected to be better
+FEWEST_WHOLE = 0.2  # of the samples
 CLIPPED = 4.0  # levels from black or white at which a tone may have been cut off
 BINS = 24
 FEWEST_IN_BIN = 15
@@ -32,16 +33,22 @@ def toned(source: Float32, target: Float32, trusted: Mask) -> Float32:
         return source
     place = np.linspace(0, len(rows) - 1, min(SAMPLES, len(rows))).astype(np.int64)
     rows, columns = rows[place], columns[place]
-    wanted = target[rows, columns]
-    mixed = _mixed(source, _mixture(source[rows, columns], wanted))
-    for channel in range(3):
-        curve = _curve(mixed[rows, columns, channel], wanted[:, channel])
-        steps = np.arange(256, dtype=np.float32)
-        mixed[..., channel] += np.interp(mixed[..., channel], steps, curve)
-    drift = _drift(mixed[rows, columns], wanted, _slow(rows, columns, trusted.shape))
+    known, wanted = source[rows, columns], target[rows, columns]
+    slow = _slow(rows, columns, trusted.shape)
+    gain = np.ones(len(rows), dtype=np.float32)
+    for _ in range(2):  # tones and drift explain part of each other
+        mixture = _mixture(known, wanted / gain[:, None])
+        mixed = _mixed(known[None], mixture)[0]
+        drift = _drift(mixed, wanted, slow)
+        gain = 1 + drift @ slow
+    curves = [_curve(mixed[:, each] * gain, wanted[:, each]) for each in range(3)]
     grid = np.indices(trusted.shape, dtype=np.float32)
-    gain = 1 + np.tensordot(drift, _slow(grid[0], grid[1], trusted.shape), axes=1)
-    return np.asarray(np.clip(mixed * gain[..., None], 0, 255), dtype=np.float32)
+    gains = 1 + np.tensordot(drift, _slow(grid[0], grid[1], trusted.shape), axes=1)
+    result = np.clip(_mixed(source, mixture) * gains[..., None], 0, 255)
+    steps = np.arange(256, dtype=np.float32)
+    for each, curve in enumerate(curves):
+        result[..., each] += np.interp(result[..., each], steps, curve)
+    return np.asarray(np.clip(result, 0, 255), dtype=np.float32)
 
 
 def _mixed(source: Float32, mixture: Float32) -> Float32:
@@ -50,26 +57,36 @@ def _mixed(source: Float32, mixture: Float32) -> Float32:
 
 
 def _mixture(known: Float32, wanted: Float32) -> Float32:
-    """Return the channels' mixture (3, 4), drawn a little towards leaving them as they are."""
+    """Return the channels' mixture (3, 4), drawn a little towards leaving them as they are.
+
+    Pixels that black or white cut off are left out, where enough others remain.
+    """
+    whole = _within(known).all(axis=1).reshape(-1, 1) & _within(wanted)
     rows = np.column_stack([known / 255, np.ones(len(known), dtype=np.float32)])
-    ridge = np.diag([0.003, 0.003, 0.003, 0.0]).astype(np.float32) * len(known)
+    ridge = np.diag([1e-4, 1e-4, 1e-4, 0.0]).astype(np.float32) * len(known)
     result = np.zeros((3, 4), dtype=np.float32)
     for channel in range(3):
         prior = 255 * np.eye(4, dtype=np.float32)[channel]
-        weights = np.ones(len(known), dtype=np.float32)
+        usable = whole[:, channel] if whole[:, channel].mean() > FEWEST_WHOLE else True
+        weights = np.ones(len(known), dtype=np.float32) * usable
         for _ in range(ROUNDS):
             weighted = rows * weights[:, None]
             normal = weighted.T @ rows + ridge
             solution = np.linalg.solve(normal, weighted.T @ wanted[:, channel] + ridge @ prior)
-            weights = _weights(rows @ solution, wanted[:, channel])
+            weights = _weights(rows @ solution, wanted[:, channel]) * usable
         result[channel] = solution / [255, 255, 255, 1]
     return result
 
 
-def _weights(found: Float32, wanted: Float32) -> Float32:
+def _within(values: Float32) -> Mask:
+    """Where a tone was surely not cut off."""
+    return np.asarray((values > CLIPPED) & (values < 255 - CLIPPED), dtype=np.bool_)
+
+
+def _weights(found: Float32, wanted: Float32, *, nearest: float = NEAREST) -> Float32:
     """Return Tukey's weights; what is cut off at black or white says little."""
     error = found - wanted
-    spread = max(NEAREST, 1.4826 * float(np.median(np.abs(error))))
+    spread = max(nearest, 1.4826 * float(np.median(np.abs(error))))
     weights = np.maximum(0, 1 - (error / (TUKEY * spread)) ** 2) ** 2
     beyond = ((wanted <= CLIPPED) & (error < 0)) | ((wanted >= 255 - CLIPPED) & (error > 0))
     return np.asarray(np.where(beyond, 0, weights), dtype=np.float32)
@@ -100,11 +117,10 @@ def _drift(found: Float32, wanted: Float32, slow: Float32) -> Float32:
     """Return the coefficients (5,) of a gain that changes slowly over the picture."""
     grey, goal = found.mean(axis=1), wanted.mean(axis=1)
     rows = (slow * grey).T
-    ridge = np.eye(len(slow), dtype=np.float32) * 20.0 * len(rows)
+    ridge = np.eye(len(slow), dtype=np.float32) * 5.0 * len(rows)
     solution = np.zeros(len(slow), dtype=np.float32)
-    for _ in range(4):
-        weights = _weights(grey + rows @ solution, goal)[:, None]
-        solution = np.linalg.solve(
-            (rows * weights).T @ rows + ridge, (rows * weights).T @ (goal - grey)
-        )
+    for nearest in (15.0, 8.0, 4.0, NEAREST):
+        weights = _weights(grey + rows @ solution, goal, nearest=nearest)[:, None]
+        normal = (rows * weights).T @ rows + ridge
+        solution = np.linalg.solve(normal, (rows * weights).T @ (goal - grey))
     return np.asarray(solution, dtype=np.float32)
