@@ -30,8 +30,11 @@ _SUBFILE, _PHOTOMETRIC, _SUB_IFDS, _DNG_VERSION = 254, 262, 330, 50706
 _SENSOR_PHOTOMETRICS = (32803, 34892)
 _COMPRESSION = 259
 _USUAL_COMPRESSIONS = (1, 2, 3, 4, 5, 6, 7, 8, 32773, 32946)
-# Data files that Pillow knows by name only.
-_STUBS = frozenset(("BUFR", "GRIB", "HDF5"))
+# Formats told by their first bytes alone, and data files that Pillow knows by name only.
+_NOT_TRIED = frozenset(
+    ("JPEG", "PNG", "GIF", "BMP", "DIB", "TIFF", "WEBP", "AVIF", "HEIF", "PPM")
+    + ("BUFR", "GRIB", "HDF5")
+)
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -191,15 +194,15 @@ def _bad_header(error: Exception) -> MediaError:
 
 def _not_media_or_unsupported(data: bytes) -> MediaError:
     """Tell a picture of a format dfindex does not read from what is no picture at all."""
+    Image.init()
+    others = [name for name in Image.OPEN if name not in _NOT_TRIED]
     try:
-        with Image.open(io.BytesIO(data)) as image:
+        with Image.open(io.BytesIO(data), formats=others) as image:
             name = str(image.format)
     except UnidentifiedImageError:
-        name = ""
-    except (*_DECODER_ERRORS, MemoryError):
-        name = "unknown, or broken"
-    if not name or name in _STUBS:
         return MediaError(Reason.NOT_MEDIA, "the bytes are no picture of a known kind")
+    except Exception:
+        name = "unknown, or broken"
     return MediaError(
         Reason.UNSUPPORTED, f"pictures of this format ({name}) are not read; convert it to PNG"
     )
@@ -233,11 +236,14 @@ def _decoded(image: Image.Image, limits: Limits, at_least: int | None) -> Decode
     if width * height > limits.pixels:
         raise _too_large(f"{width} x {height} pixels", f"{limits.pixels} pixels")
     format_ = str(image.format)
-    orientation = _orientation(image)
-    if at_least is not None and format_ in ("JPEG", "MPO"):
+    is_jpeg = format_ in ("JPEG", "MPO")
+    if at_least is not None and is_jpeg:
         scale = max(1, min(width, height) // (2 * at_least))
         image.draft(None, (width // scale, height // scale))
     image.load()
+    if not is_jpeg:
+        width, height = image.size
+    orientation = _orientation(image)  # known only now; Pillow turns a TIFF by itself
     upright = _upright(to_srgb(image, at_least), orientation)
     if orientation in _SWAPS_SIDES:
         width, height = height, width
