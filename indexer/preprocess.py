@@ -26,6 +26,9 @@ _FILTERS = {
     "lanczos": Image.Resampling.LANCZOS,
 }
 _FILTER_OF_NUMBER = {1: "lanczos", 2: "bilinear", 3: "bicubic"}  # PIL's, as the Hub writes them
+_LONGEST_SHAPE = 8  # sides as 1 to 8; of what is longer, the middle is taken
+# Steps that are switched on or off, and what dfindex does.
+_STEPS = {"do_resize": True, "do_rescale": True, "do_pad": False}
 
 
 def _shortest_edge(
@@ -57,25 +60,14 @@ def prepare(image: Image.Image, preset: Preset) -> UInt8:
     """Return an RGB picture as the preset wants it: (size, size, 3) uint8.
 
     ``squash`` resizes the whole picture to a square. ``shortest-edge`` scales the shorter side to
-    ``resize_to`` and keeps the centre. Resizing is antialiased.
+    ``resize_to`` and keeps the centre, rounded as torchvision rounds. Resizing is antialiased.
     """
     filter_ = _FILTERS[preset.interpolation]
     if preset.resize_to is None:
         return np.asarray(image.resize((preset.size, preset.size), filter_))
-    scaled = _scaled(image.width, image.height, preset.resize_to)
-    across = _kept(scaled[0], preset.size)
-    down = _kept(scaled[1], preset.size)
-    # Only what is kept is computed: a long, thin picture would grow without bound otherwise.
-    box = (
-        across.start * image.width / scaled[0],
-        down.start * image.height / scaled[1],
-        across.stop * image.width / scaled[0],
-        down.stop * image.height / scaled[1],
-    )
-    kept = image.resize((len(across), len(down)), filter_, box=box)
-    if kept.size == (preset.size, preset.size):
-        return np.asarray(kept)
-    return np.asarray(_on_black(kept, preset.size))
+    near = _without_far_ends(image)
+    resized = near.resize(_scaled(near.width, near.height, preset.resize_to), filter_)
+    return np.asarray(_centre(resized, preset.size))
 
 
 def needed(preset: Preset) -> int:
@@ -92,6 +84,7 @@ def preset_from_processor(
     EncoderError where the file asks for something dfindex does not do.
     """
     try:
+        _check_steps(config)
         size, resize, resize_to = _sizes(config, fallback_size)
         factor = float(config.get("rescale_factor", 1 / 255))
         if not np.isclose(factor, 1 / 255, rtol=1e-3):
@@ -104,7 +97,7 @@ def preset_from_processor(
             resize_to=resize_to,
             interpolation=_interpolation(config.get("resample", 2)),
             mean=_three(config.get("image_mean", (0.5,) * 3) if normalised else (0.0,) * 3),
-            std=_three(config.get("image_std", (0.5,) * 3) if normalised else (1.0,) * 3),
+            std=_divisors(config.get("image_std", (0.5,) * 3) if normalised else (1.0,) * 3),
         )
     except (ValueError, TypeError, KeyError) as error:
         raise EncoderError(
@@ -113,20 +106,35 @@ def preset_from_processor(
         ) from error
 
 
+def _check_steps(config: Mapping[str, Any]) -> None:
+    for step, ours in _STEPS.items():
+        if bool(config.get(step, ours)) != ours:
+            raise ValueError(f"{step} is {config[step]}; expected {ours}")
+    if config.get("crop_pct") is not None:
+        raise ValueError(f"crop_pct is {config['crop_pct']}; expected a size and a crop_size")
+
+
 def _sizes(config: Mapping[str, Any], fallback: int | None) -> tuple[int, str, int | None]:
     size = config.get("size", fallback)
     crop = _square(config["crop_size"]) if config.get("do_center_crop") else None
     if isinstance(size, Mapping) and "shortest_edge" in size:
-        edge = int(size["shortest_edge"])
-        return crop or edge, "shortest-edge", edge
+        return _cropped(int(size["shortest_edge"]), crop, config)
     if size is None:
         raise ValueError("it says no size")
     if isinstance(size, int) and crop is not None:
-        return crop, "shortest-edge", size
+        return _cropped(size, crop, config)
     side = _square(size)
     if crop not in (None, side):
         raise ValueError(f"a square of {side} cropped to {crop}")
     return side, "squash", None
+
+
+def _cropped(edge: int, crop: int | None, config: Mapping[str, Any]) -> tuple[int, str, int]:
+    if crop is None and config.get("do_center_crop") is False:
+        raise ValueError("a shortest_edge and no centre crop; expected square pictures")
+    if crop is not None and crop > edge:
+        raise ValueError(f"a crop_size of {crop} is larger than the picture's {edge}")
+    return crop or edge, "shortest-edge", edge
 
 
 def _square(size: Any) -> int:
@@ -148,6 +156,13 @@ def _three(values: Any) -> tuple[float, float, float]:
     return red, green, blue
 
 
+def _divisors(values: Any) -> tuple[float, float, float]:
+    three = _three(values)
+    if min(three) <= 0:
+        raise ValueError(f"image_std {list(three)}; expected positive numbers")
+    return three
+
+
 def _scaled(width: int, height: int, shorter: int) -> tuple[int, int]:
     """Return the size after the shorter side became ``shorter``, the longer one rounded down."""
     if width <= height:
@@ -155,14 +170,19 @@ def _scaled(width: int, height: int, shorter: int) -> tuple[int, int]:
     return max(shorter, int(shorter * width / height)), shorter
 
 
-def _kept(scaled: int, size: int) -> range:
-    """Return what a centre crop keeps of a side; torchvision's rounding, to even at a half."""
-    start = round((scaled - size) / 2)
-    return range(max(0, start), min(scaled, start + size))
+def _without_far_ends(image: Image.Image) -> Image.Image:
+    """Cut as much off both ends of a very long picture; nothing that the centre crop would show.
+
+    Scaled whole, a long picture would grow without bound.
+    """
+    longest = _LONGEST_SHAPE * min(image.size)
+    across, down = (max(0, side - longest) // 2 for side in image.size)
+    if not across and not down:
+        return image
+    return image.crop((across, down, image.width - across, image.height - down))
 
 
-def _on_black(image: Image.Image, size: int) -> Image.Image:
-    """Return a picture smaller than the crop in the middle of a black one, as torchvision does."""
-    black = Image.new("RGB", (size, size))
-    black.paste(image, ((size - image.width) // 2, (size - image.height) // 2))
-    return black
+def _centre(image: Image.Image, size: int) -> Image.Image:
+    left = round((image.width - size) / 2)
+    top = round((image.height - size) / 2)
+    return image.crop((left, top, left + size, top + size))

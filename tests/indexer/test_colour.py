@@ -65,7 +65,7 @@ def test_lab_is_read_as_cie_lab() -> None:
     # Under D50, L* 54.3, a* 80.8, b* 69.9 is the red of sRGB; L* is stored scaled to 255.
     data = bytes((138, 81, 70)) * 256
     red = Image.frombytes("LAB", (16, 16), data)
-    assert np.abs(decoded(red, "TIFF") - (255, 0, 0)).max() <= 4
+    assert np.abs(decoded(red, "TIFF") - (255, 0, 0)).max() <= 6
 
 
 def test_sixteen_bits_keep_their_range() -> None:
