@@ -86,11 +86,14 @@ class Index:
         space: str | None = None,
         min_score: float | None = None,
         max_fpr: float | None = None,
+        verify: bool = True,
         encoder: str | Path | Encoder | None = None,
         device: str = "auto",
         precision: str = "auto",
     ) -> SearchResult:
         """Find the ``k`` samples nearest to a picture, or to a sample named by its id.
+
+        ``verify`` compares the pixels of the nearest ones, which tells copies from look-alikes.
 
         ``encoder`` is only needed where the one that made the space cannot be found by itself.
         Raise MediaError where the picture cannot be read, UsageError where an option makes no
@@ -98,7 +101,12 @@ class Index:
         """
         searcher = self._searcher(space, encoder, device, precision)
         return searcher.search(
-            self._query_path(query), k=k, where=where, min_score=min_score, max_fpr=max_fpr
+            self._query_path(query),
+            k=k,
+            where=where,
+            min_score=min_score,
+            max_fpr=max_fpr,
+            verify=verify,
         )
 
     def embeddings(

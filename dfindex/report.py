@@ -11,10 +11,13 @@ from typing import TYPE_CHECKING
 
 from jinja2 import Environment, PackageLoader, select_autoescape
 from markupsafe import Markup, escape
+from PIL import Image
 
+from dfindex.render import overlay
 from indexer.decode import Limits, decode_image, read_file
 from indexer.errors import MediaError
 from indexer.store.durable import replace_file
+from search.compare import compare_images
 
 if TYPE_CHECKING:
     from search.results import Hit, SearchResult
@@ -50,7 +53,7 @@ def render(result: SearchResult) -> str:
         version=__version__,
         made_at=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         query_image=thumbnail(Path(result.query.path), result.query.sha256),
-        hits=[(hit, _hit_image(hit), None) for hit in result.hits],
+        hits=[(hit, _hit_image(hit), _overlay(result, hit)) for hit in result.hits],
         words=WORDS,
         picture=_picture,
     )
@@ -58,18 +61,39 @@ def render(result: SearchResult) -> str:
 
 def thumbnail(path: Path, sha256: str) -> str | None:
     """Return a picture as a data URI, or None where it cannot be read or is another one now."""
+    image = _decoded(path, sha256)
+    if image is None:
+        return None
+    image.thumbnail((THUMBNAIL, THUMBNAIL))
+    return _data_uri(image)
+
+
+def _decoded(path: Path, sha256: str) -> Image.Image | None:
     limits = Limits()
     try:
         data = read_file(path, limits=limits)
         if hashlib.sha256(data).hexdigest() != sha256:
             return None
-        image = decode_image(data, limits=limits, at_least=THUMBNAIL // 2).image
+        return decode_image(data, limits=limits, at_least=THUMBNAIL // 2).image
     except MediaError:
         return None
-    image.thumbnail((THUMBNAIL, THUMBNAIL))
+
+
+def _data_uri(image: Image.Image) -> str:
     buffer = io.BytesIO()
     image.save(buffer, "JPEG", quality=85)
     return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
+
+
+def _overlay(result: SearchResult, hit: Hit) -> str | None:
+    """Draw what was matched and altered, for a hit whose pixels were compared."""
+    if hit.match is None:
+        return None
+    query = _decoded(Path(result.query.path), result.query.sha256)
+    sample = _decoded(Path(hit.sample.path), hit.sample.sha256)
+    if query is None or sample is None:
+        return None
+    return _data_uri(overlay(query, sample, compare_images(query, sample)))
 
 
 def _hit_image(hit: Hit) -> str | None:

@@ -5,23 +5,27 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-from indexer.decode import DecodedImage, Limits, decode_image, read_file
-from indexer.preprocess import prepare
 
+from indexer.decode import Limits, decode_image, read_file
 from indexer.errors import FilterError, IndexDamagedError, StoreError, UsageError
+from indexer.preprocess import needed, prepare
 from indexer.store.catalog import Catalog
 from indexer.store.reader import IndexReader
 from indexer.store.space import Space
-from indexer.types import Encoder, Float32, Int64, unit
+from indexer.types import Encoder, Float32, Int64, Sample, unit
 from search.calibration import NullScores, null_scores
+from search.compare import Comparison
+from search.evidence import Verifier
 from search.filters import parse_filter
 from search.results import Completeness, Hit, Query, Searched, SearchResult, Timing
 from search.verdict import Verdict
+
+VERIFIED = 20  # nearest samples whose pixels are compared
 
 # Without verification a hit is called similar when no more than this share of pictures without
 # a copy in the corpus has one that scores as high.
@@ -29,14 +33,46 @@ SIMILAR_FPR = 0.01
 SIMILAR_AT_LEAST = 0.9  # where the corpus is too small to tell
 
 
-@dataclass(frozen=True)
+_COPIES = (Verdict.EXACT, Verdict.COPY, Verdict.ALTERED_COPY)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Picture:
-    """A query as it was read: its bytes' SHA-256, its decoded picture, its unit vector (D,)."""
+    """A query as it was read: its bytes, their SHA-256, its size, its unit vector (D,)."""
 
     path: str
     sha256: str
-    decoded: DecodedImage
+    data: bytes
+    width: int
+    height: int
     vector: Float32
+
+
+@dataclass(frozen=True)
+class _Candidate:
+    """A sample that may be what was searched for."""
+
+    sample: Sample
+    score: float
+    exact: bool
+
+
+class _Clock:
+    """Takes the times of a search's parts."""
+
+    def __init__(self) -> None:
+        self._started = self._last = time.perf_counter()
+        self._laps: dict[str, float] = {}
+
+    def lap(self, name: str) -> None:
+        """Note the milliseconds since the last lap."""
+        now = time.perf_counter()
+        self._laps[name] = 1000 * (now - self._last)
+        self._last = now
+
+    def timing(self) -> Timing:
+        """Return all laps and their sum."""
+        return Timing(**self._laps, total=1000 * (self._last - self._started))
 
 
 class Searcher:
@@ -56,36 +92,38 @@ class Searcher:
         where: str | None = None,
         min_score: float | None = None,
         max_fpr: float | None = None,
+        verify: bool = True,
     ) -> SearchResult:
-        """Return the ``k`` nearest samples to a picture, exact copies first.
+        """Return the ``k`` nearest samples to a picture: exact copies, verified ones, the rest.
 
         ``where`` restricts to samples that meet a filter, before the nearest are chosen;
         ``min_score`` and ``max_fpr`` drop hits below a score, or below the score that at most
-        that share of pictures without a copy here would reach. Raise MediaError where the
-        picture cannot be read, UsageError where an option makes no sense.
+        that share of pictures without a copy here would reach. ``verify`` compares the pixels of
+        the nearest `VERIFIED`. Raise MediaError where the picture cannot be read, UsageError
+        where an option makes no sense.
         """
+        if k < 1:
+            raise UsageError(f"expected at least one hit to be asked for, got -k {k}")
         threshold = self._threshold(min_score, max_fpr)
-        started = time.perf_counter()
+        clock = _Clock()
         picture = self.read(path)
-        embedded = time.perf_counter()
-        hits = self._hits(picture, k, allowed_ids(self._reader.catalog, where), threshold)
-        ended = time.perf_counter()
+        clock.lap("embed")
+        allowed = allowed_ids(self._reader.catalog, where)
+        candidates = self._candidates(picture, max(k, VERIFIED), allowed, threshold)
+        clock.lap("retrieve")
+        compared = self._compared(picture, candidates) if verify else {}
+        clock.lap("verify")
         return SearchResult(
             query=Query(
                 path=picture.path,
                 sha256=picture.sha256,
-                width=picture.decoded.width,
-                height=picture.decoded.height,
+                width=picture.width,
+                height=picture.height,
             ),
             index=self._searched(),
             completeness=self._completeness(),
-            hits=hits,
-            timing_ms=Timing(
-                embed=1000 * (embedded - started),
-                retrieve=1000 * (ended - embedded),
-                verify=0.0,
-                total=1000 * (ended - started),
-            ),
+            hits=tuple(self._ranked(candidates, compared)[:k]),
+            timing_ms=clock.timing(),
         )
 
     def read(self, path: Path) -> Picture:
@@ -93,27 +131,83 @@ class Searcher:
         limits = Limits()
         data = read_file(path, limits=limits)
         preset = self._encoder.spec.preset
-        decoded = decode_image(data, limits=limits)
+        # As the index was made: at a reduced scale a picture's vector is a slightly other one.
+        decoded = decode_image(data, limits=limits, at_least=needed(preset))
         features = self._encoder.encode(prepare(decoded.image, preset)[None])
         return Picture(
             path=str(path),
             sha256=hashlib.sha256(data).hexdigest(),
-            decoded=decoded,
+            data=data,
+            width=decoded.width,
+            height=decoded.height,
             vector=unit(features.cls)[0],
         )
 
-    def _hits(
-        self, picture: Picture, k: int, allowed: Int64 | None, threshold: float
-    ) -> tuple[Hit, ...]:
-        if k < 1:
-            raise UsageError(f"expected at least one hit to be asked for, got -k {k}")
-        scores, ids = self._space.neighbours(picture.vector[None], k, allowed=allowed)
+    def _candidates(
+        self, picture: Picture, count: int, allowed: Int64 | None, threshold: float
+    ) -> list[_Candidate]:
+        """Return the nearest samples that reach the threshold, the exact copies first."""
+        scores, ids = self._space.neighbours(picture.vector[None], count, allowed=allowed)
         ranked = dict(zip(ids[0].tolist(), scores[0].tolist(), strict=True))
         exact = self._exact(picture, allowed)
         ranked |= exact
         order = sorted(ranked, key=lambda one: (one not in exact, -ranked[one], one))
-        kept = [one for one in order[:k] if ranked[one] >= threshold]
-        return self._describe(kept, ranked, set(exact))
+        samples = {one.id: one for one in self._reader.catalog.samples(order)}
+        return [
+            _Candidate(samples[one], ranked[one], one in exact)
+            for one in order[: max(count, len(exact))]
+            if ranked[one] >= threshold
+        ]
+
+    def _compared(
+        self, picture: Picture, candidates: Sequence[_Candidate]
+    ) -> dict[int, Comparison]:
+        """Compare the pixels of the candidates that are not the same file anyway."""
+        verifier = Verifier(self._reader.catalog, picture.data)
+        compared = {}
+        for one in candidates[:VERIFIED]:
+            found = None if one.exact else verifier.compare(one.sample)
+            if found is not None:
+                compared[one.sample.id] = found
+        return compared
+
+    def _ranked(
+        self, candidates: Sequence[_Candidate], compared: dict[int, Comparison]
+    ) -> list[Hit]:
+        hits = [self._hit(one, compared.get(one.sample.id)) for one in candidates]
+        hits.sort(key=lambda hit: (-hit.confidence, -hit.score, hit.sample.id))
+        return [replace(hit, rank=rank) for rank, hit in enumerate(hits, start=1)]
+
+    def _hit(self, candidate: _Candidate, compared: Comparison | None) -> Hit:
+        score = float(np.clip(candidate.score, -1, 1))
+        verdict, confidence = self._unverified(score)
+        match = None
+        if candidate.exact:
+            verdict, confidence = Verdict.EXACT, 1.0
+        elif compared is not None and compared.verdict in _COPIES:
+            # A verified copy stands above whatever was only near.
+            verdict, match = compared.verdict, compared.match
+            confidence = 0.5 + 0.499 * float(compared.score or 0.0)
+        elif compared is not None and compared.verdict is Verdict.NOT_ASSESSABLE:
+            verdict = Verdict.NOT_ASSESSABLE
+        return Hit(
+            rank=1,
+            score=score,
+            confidence=confidence,
+            probability=None,
+            verdict=verdict,
+            sample=candidate.sample,
+            match=match,
+        )
+
+    def _unverified(self, score: float) -> tuple[Verdict, float]:
+        """Return what a score alone can say, and half the share of strangers it is above."""
+        verdict = Verdict.SIMILAR if score >= self._similar_from else Verdict.UNRELATED
+        maxima = self._null.maxima
+        if not len(maxima):
+            return verdict, 0.5 * float(np.clip(score, 0, 0.99))
+        below = np.searchsorted(maxima, score, side="left")
+        return verdict, 0.5 * float(below / (len(maxima) + 1))
 
     def _exact(self, picture: Picture, allowed: Int64 | None) -> dict[int, float]:
         """Return the scores of samples with the query's very bytes."""
@@ -123,32 +217,6 @@ class Searcher:
         stored = self._space.embeddings(ids)
         scores = stored.vectors @ picture.vector
         return dict(zip(stored.ids.tolist(), scores.tolist(), strict=True))
-
-    def _describe(
-        self, order: Sequence[int], scores: dict[int, float], exact: set[int]
-    ) -> tuple[Hit, ...]:
-        samples = {one.id: one for one in self._reader.catalog.samples(order)}
-        return tuple(
-            Hit(
-                rank=rank,
-                score=float(np.clip(scores[one], -1, 1)),
-                confidence=1.0 if one in exact else self._confidence(scores[one]),
-                probability=None,
-                verdict=Verdict.EXACT if one in exact else self._verdict(scores[one]),
-                sample=samples[one],
-            )
-            for rank, one in enumerate(order, start=1)
-        )
-
-    def _verdict(self, score: float) -> Verdict:
-        return Verdict.SIMILAR if score >= self._similar_from else Verdict.UNRELATED
-
-    def _confidence(self, score: float) -> float:
-        """Return the share of pictures without a copy here whose best score is lower."""
-        maxima = self._null.maxima
-        if not len(maxima):
-            return max(0.0, min(score, 0.99))
-        return float(np.searchsorted(maxima, score, side="left") / (len(maxima) + 1))
 
     def _threshold(self, min_score: float | None, max_fpr: float | None) -> float:
         floor = -np.inf if min_score is None else min_score

@@ -17,6 +17,7 @@ COMMANDS = {
     "status": "inspect",
     "failures": "inspect",
     "search": "search",
+    "compare": "compare",
     "remove": "maintain",
     "compact": "maintain",
     "doctor": "maintain",

@@ -18,6 +18,7 @@ from dfindex.cli.options import as_json, encoder_options, index_option, print_js
 @click.option("--where", metavar="EXPR", help="Only samples with: label = 'fake' and width > 400.")
 @click.option("--min-score", type=float, help="Drop hits of a lower score.")
 @click.option("--max-fpr", type=float, help="Drop hits that this share of strangers would reach.")
+@click.option("--verify/--no-verify", default=True, help="Compare the pixels of the nearest.")
 @click.option("--report", type=click.Path(dir_okay=False), metavar="FILE", help="Write a page.")
 @encoder_options
 @as_json
@@ -29,13 +30,14 @@ def search(
     where: str | None,
     min_score: float | None,
     max_fpr: float | None,
+    verify: bool,
     report: str | None,
     encoder: str | None,
     device: str,
     precision: str,
     as_json: bool,
 ) -> int:
-    """Find what resembles a picture: exact copies first, then the nearest."""
+    """Find what resembles a picture: exact copies, verified copies, then the nearest."""
     import dfindex
     from dfindex.report import write_report
     from dfindex.tables import hits_table
@@ -48,6 +50,7 @@ def search(
             space=space,
             min_score=min_score,
             max_fpr=max_fpr,
+            verify=verify,
             encoder=encoder,
             device=device,
             precision=precision,

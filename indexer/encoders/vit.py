@@ -62,7 +62,8 @@ class HookedViT:
                 f"expected pictures of shape (B, {size}, {size}, 3) in uint8, "
                 f"got {images.shape} in {images.dtype}; shape them by the spec's preset"
             )
-        raw = torch.from_numpy(np.ascontiguousarray(images))
+        # A copy: torch warns of arrays that are not its to write to, such as decoded pictures.
+        raw = torch.from_numpy(np.array(images))
         return self.forward_features(raw, layer=self.spec.layer)
 
     def forward_features(

@@ -1,0 +1,82 @@
+"""Look at the pixels of a search's candidates: which are copies, and what was changed."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from indexer.decode import DecodedImage, Limits, decode_image, read_file
+from indexer.errors import MediaError
+from indexer.store.catalog import Catalog
+from indexer.types import Sample
+from search.compare import Comparison, compare_images
+from search.features import LocalFeatures, local_features
+from search.results import Match
+
+NEEDED_SIDE = 400  # shorter side in pixels that local features make use of
+
+
+class Verifier:
+    """Compares one query with samples of a corpus, pixel by pixel."""
+
+    def __init__(self, catalog: Catalog, query: bytes) -> None:
+        self._catalog = catalog
+        self._query = decode_image(query, at_least=NEEDED_SIDE)
+        self._features = local_features(self._query.image)
+
+    def compare(self, sample: Sample) -> Comparison | None:
+        """Compare the query with a sample's file; None where that is gone or has changed.
+
+        The match is in pixels of the original pictures, whatever scale they were compared at.
+        """
+        decoded = self._decoded(sample)
+        if decoded is None:
+            return None
+        features: tuple[LocalFeatures, LocalFeatures] = (
+            self._features,
+            local_features(decoded.image),
+        )
+        found = compare_images(self._query.image, decoded.image, features=features)
+        if found.match is None:
+            return found
+        return replace(found, match=_in_originals(found.match, self._query, decoded))
+
+    def _decoded(self, sample: Sample) -> DecodedImage | None:
+        raw = self._catalog.raw_path(sample.id)
+        if raw is None:
+            return None
+        try:
+            data = read_file(Path(os.fsdecode(raw)), limits=Limits())
+            if hashlib.sha256(data).hexdigest() != sample.sha256:
+                return None
+            return decode_image(data, at_least=NEEDED_SIDE)
+        except MediaError:
+            return None  # it could be read when it was indexed: it has changed since
+
+
+def _in_originals(match: Match, query: DecodedImage, sample: DecodedImage) -> Match:
+    here, there = _factors(query), _factors(sample)
+    transform = np.diag([*there, 1.0]) @ np.array(match.transform) @ np.diag([*(1 / here), 1.0])
+    boxes = tuple(
+        (
+            round(x * here[0]),
+            round(y * here[1]),
+            round(width * here[0]),
+            round(height * here[1]),
+        )
+        for x, y, width, height in match.altered_boxes
+    )
+    return replace(
+        match,
+        transform=((*transform[0].tolist(),), (*transform[1].tolist(),), (*transform[2].tolist(),)),
+        scale=match.scale * float(there[0] / here[0]),
+        altered_boxes=boxes,
+    )
+
+
+def _factors(decoded: DecodedImage) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+    return np.array([decoded.width / decoded.image.width, decoded.height / decoded.image.height])
