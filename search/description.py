@@ -49,7 +49,7 @@ def _geometry(match: Match) -> list[str]:
     if abs(match.rotation_deg) >= UPRIGHT:
         found.append(f"turned by {match.rotation_deg:.0f}°")
     if abs(match.scale - 1) >= SAME_SIZE:
-        found.append(f"scaled to {match.scale:.0%}")
+        found.append(f"scaled to {100 * match.scale:.0f} %")
     return found
 
 
@@ -57,10 +57,12 @@ def _extent(match: Match) -> list[str]:
     if match.query_overlap >= WHOLE and match.sample_overlap >= WHOLE:
         return ["shows the whole picture"]
     if match.query_overlap >= WHOLE:
-        return [f"the whole of A fills {match.sample_overlap:.0%} of B"]
+        return [f"the whole of A fills {100 * match.sample_overlap:.0f} % of B"]
     if match.sample_overlap >= WHOLE:
-        return [f"shows {match.query_overlap:.0%} of A"]
-    return [f"shows {match.query_overlap:.0%} of A, on {match.sample_overlap:.0%} of B"]
+        return [f"shows {100 * match.query_overlap:.0f} % of A"]
+    return [
+        f"shows {100 * match.query_overlap:.0f} % of A, on {100 * match.sample_overlap:.0f} % of B"
+    ]
 
 
 def _alteration(match: Match) -> list[str]:
@@ -71,4 +73,4 @@ def _alteration(match: Match) -> list[str]:
     )
     more = len(match.altered_boxes) - MOST_BOXES
     tail = f" and {more} smaller" if more > 0 else ""
-    return [f"{match.altered_fraction:.1%} of the visible area altered, at {boxes}{tail}"]
+    return [f"{100 * match.altered_fraction:.1f} % of the visible area altered, at {boxes}{tail}"]

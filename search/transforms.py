@@ -23,6 +23,12 @@ def applied(transform: Linear, points: Points) -> Matrix:
     return np.asarray(moved[:, :2] / moved[:, 2:], dtype=np.float64)
 
 
+def inverse(transform: Linear) -> Matrix:
+    """Return the way back."""
+    result = np.linalg.inv(transform)
+    return np.asarray(result / result[2, 2], dtype=np.float64)
+
+
 def fitted_similarity(source: Points, target: Points) -> Matrix:
     """Return the similarity without reflection nearest to the pairs, by least squares."""
     a, b = source - source.mean(axis=0), target - target.mean(axis=0)
@@ -70,6 +76,7 @@ def parts(transform: Matrix, size: tuple[int, int]) -> tuple[bool, float, float]
     if mirrored:
         linear = linear @ np.diag([-1.0, 1.0])
     rotation = np.degrees(np.arctan2(linear[1, 0] - linear[0, 1], linear[0, 0] + linear[1, 1]))
+    rotation = (rotation + 179.5) % 360 - 179.5  # a half turn is one to the right
     return mirrored, float(rotation), float(np.sqrt(abs(np.linalg.det(linear))))
 
 
@@ -77,10 +84,18 @@ def overlaps(
     transform: Matrix, query: tuple[int, int], sample: tuple[int, int]
 ) -> tuple[float, float]:
     """Return the fractions of both pictures' areas that the other one covers."""
-    there = _common(applied(transform, corners_of(query)), sample) / (sample[0] * sample[1])
-    back = np.linalg.inv(transform)
-    here = _common(applied(back, corners_of(sample)), query) / (query[0] * query[1])
+    here = _area(common_area(transform, query, sample)) / (query[0] * query[1])
+    there = _area(common_area(np.linalg.inv(transform), sample, query)) / (sample[0] * sample[1])
     return min(1.0, here), min(1.0, there)
+
+
+def common_area(transform: Linear, query: tuple[int, int], sample: tuple[int, int]) -> Matrix:
+    """Return the outline (n, 2), in query pixels, of what the sample covers; n is 0 for nothing."""
+    covered = applied(np.linalg.inv(transform), corners_of(sample)).astype(np.float32)
+    _, outline = cv2.intersectConvexConvex(covered, corners_of(query).astype(np.float32))
+    if outline is None or len(outline) < 3:  # for nothing OpenCV returns a point at infinity
+        return np.zeros((0, 2))
+    return np.asarray(outline, dtype=np.float64).reshape(-1, 2)
 
 
 def corners_of(size: tuple[int, int]) -> Matrix:
@@ -97,11 +112,8 @@ def linear_part(transform: Matrix, size: tuple[int, int]) -> Matrix:
     return np.asarray(linear, dtype=np.float64)
 
 
-def _common(corners: Matrix, size: tuple[int, int]) -> float:
-    area, _ = cv2.intersectConvexConvex(
-        corners.astype(np.float32), corners_of(size).astype(np.float32)
-    )
-    return float(area)
+def _area(outline: Matrix) -> float:
+    return float(cv2.contourArea(outline.astype(np.float32))) if len(outline) else 0.0
 
 
 def _placed(linear: Linear, shift: Linear) -> Matrix:

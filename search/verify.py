@@ -161,18 +161,30 @@ def _proposals(query: LocalFeatures, sample: LocalFeatures, pairs: Pairs) -> lis
 def _refined(
     query: LocalFeatures, sample: LocalFeatures, tentative: Pairs, members: Int64
 ) -> _Fit | None:
-    """Fit a similarity to the members, then to whatever comes near, closer and closer."""
+    """Fit a transform to the members, then to whatever comes near, closer and closer."""
     reach = max(sample.width, sample.height)
     source, target = query.points[tentative[:, 0]], sample.points[tentative[:, 1]]
+    transform = np.eye(3)
     for tolerance in (0.03, 0.02, 0.012, 0.012):
-        transform = fitted_similarity(source[members], target[members])
-        if not plausible(transform, (query.width, query.height)):
+        laid = _laid_down(source[members], target[members], (query.width, query.height))
+        if laid is None:
             return None
+        transform = laid
         error = np.hypot(*(applied(transform, source) - target).T)
         members = np.flatnonzero(error < tolerance * reach)
         if len(members) < FEWEST_INLIERS:
             return None
     return _Fit(transform, _once(tentative[members], error[members]))
+
+
+def _laid_down(source: Float32, target: Float32, size: tuple[int, int]) -> Matrix | None:
+    """Fit a similarity, or what also stretches where more than a few pairs say so."""
+    if len(source) >= AFFINE_INLIERS and _wide(source):
+        stretched = fitted_affine(source, target)
+        if plausible(stretched, size):
+            return stretched
+    transform = fitted_similarity(source, target)
+    return transform if plausible(transform, size) else None
 
 
 def _once(pairs: Pairs, cost: npt.NDArray[np.floating]) -> Pairs:
@@ -219,12 +231,10 @@ def _bent(query: LocalFeatures, sample: LocalFeatures, pairs: Pairs) -> Matrix |
     """Return the richest transform that the pairs support: similarity, affine or homography."""
     source, target = query.points[pairs[:, 0]], sample.points[pairs[:, 1]]
     size = (query.width, query.height)
-    best = fitted_similarity(source, target)
-    if not plausible(best, size):
+    laid = _laid_down(source, target, size)
+    if laid is None:
         return None
-    if len(pairs) >= AFFINE_INLIERS and _wide(source):
-        richer = fitted_affine(source, target)
-        best = richer if plausible(richer, size) else best
+    best: Matrix = laid
     if len(pairs) >= HOMOGRAPHY_INLIERS and _wide(source):
         bent = fitted_homography(source, target)
         if bent is not None and plausible(bent, size):
