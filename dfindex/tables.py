@@ -97,7 +97,7 @@ def failures_table(rows: Sequence[Failure]) -> None:
     if not rows:
         console.print("No file failed.")
         return
-    table = Table("path", "reason", "message")
+    table = _folding("path", "reason", "message")
     for row in rows:
         table.add_row(Text(row.path), row.reason, Text(row.message))
     console.print(table)
@@ -114,7 +114,7 @@ def hits_table(result: SearchResult) -> None:
     if not result.hits:
         console.print("Nothing reaches the threshold.")
         return
-    table = Table("", "score", "verdict", "path", "size", "label")
+    table = _folding("", "score", "verdict", "path", "size", "label")
     for hit in result.hits:
         table.add_row(
             str(hit.rank),
@@ -169,7 +169,7 @@ def labelling_summary(result: Labelling) -> None:
 
 def labels_table(rows: Sequence[dict[str, str | None]]) -> None:
     """List labels by path."""
-    table = Table("path", "label", "generator", "source", "group")
+    table = _folding("path", "label", "generator", "source", "group")
     for row in rows:
         table.add_row(*(Text(value or "") for value in row.values()))
     _console().print(table)
@@ -238,6 +238,14 @@ def _size(count: int) -> str:
             return f"{size:.0f} {unit}" if unit == "bytes" else f"{size:.1f} {unit}"
         size /= 1024
     raise AssertionError
+
+
+def _folding(*columns: str) -> Table:
+    """Return a table that breaks long cells into lines: half a path is of no use."""
+    table = Table()
+    for column in columns:
+        table.add_column(column, overflow="fold", no_wrap=column == "verdict")
+    return table
 
 
 def _console() -> Console:
