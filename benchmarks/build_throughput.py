@@ -74,11 +74,13 @@ def run(
 
     ``plain_folder`` is the encoder's folder in Hugging Face layout, for the loop people write
     themselves: `AutoImageProcessor` and ``model(**inputs)`` in batches of 8, without prefetch.
-    Raise UsageError where ``photos`` holds too few files.
+    Where ``photos`` holds fewer than ``pictures`` files all of them are taken, and the result
+    says how many; raise UsageError where they make no batch.
     """
     files = list(islice((one for one in walk([photos]) if one.problem is None), pictures))
-    if len(files) < pictures:
-        raise UsageError(f"expected {pictures} files in {photos}, found {len(files)}")
+    if len(files) < batch_size:
+        raise UsageError(f"expected at least {batch_size} files in {photos}, found {len(files)}")
+    pictures = len(files)
     pixels = _prepared(encoder, files, workers)
     plain = None if plain_folder is None else PlainLoop(plain_folder)
     encoder.encode(pixels[:batch_size])

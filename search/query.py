@@ -105,6 +105,7 @@ class Searcher:
         if k < 1:
             raise UsageError(f"expected at least one hit to be asked for, got -k {k}")
         threshold = self._threshold(min_score, max_fpr)
+        _ = self._encoder.device  # a deferred encoder is loaded now, and not on the clock
         clock = _Clock()
         picture = self.read(path)
         clock.lap("embed")

@@ -15,7 +15,9 @@ def bench() -> None:
 
 
 @bench.command()
-@click.argument("photos", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.argument(
+    "photos", required=False, type=click.Path(exists=True, file_okay=False, path_type=Path)
+)
 @click.option("--pictures", default=500, show_default=True, type=click.IntRange(8))
 @click.option("--batch-size", default=8, show_default=True, type=click.IntRange(1))
 @click.option("--workers", type=click.IntRange(1), help="Processes that decode; one a core.")
@@ -23,7 +25,7 @@ def bench() -> None:
 @encoder_options
 @as_json
 def build(
-    photos: Path,
+    photos: Path | None,
     pictures: int,
     batch_size: int,
     workers: int | None,
@@ -33,7 +35,10 @@ def build(
     precision: str,
     as_json: bool,
 ) -> None:
-    """Compare the build's rate with the bare model's and with a plain loop's."""
+    """Compare the build's rate with the bare model's and with a plain loop's.
+
+    PHOTOS is a folder of pictures; by default the checkout's sample corpus.
+    """
     import os
 
     from benchmarks.build_throughput import run
@@ -43,7 +48,7 @@ def build(
     loaded = load(encoder, device=device, precision=precision)
     report = run(
         loaded,
-        photos,
+        photos or _sample_corpus(),
         pictures=pictures,
         batch_size=batch_size,
         workers=workers or os.cpu_count() or 1,
@@ -107,6 +112,13 @@ def copy(
         print_json(report)
     else:
         Console().print(render(report))
+
+
+def _sample_corpus() -> Path:
+    photos = Path(__file__).resolve().parents[2] / "data" / "photos"
+    if not photos.is_dir():
+        raise click.UsageError("name a folder of pictures; the sample corpus is not installed here")
+    return photos
 
 
 def _folder(encoder: str | None) -> Path | None:
