@@ -44,8 +44,6 @@ class Commands(click.Group):
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
         """Run a command; turn dfindex's errors into one line and an exit code."""
-        from indexer.errors import DfindexError, UsageError
-
         try:
             code = super().main(*args, **{**kwargs, "standalone_mode": False})
         except click.exceptions.Abort:
@@ -54,16 +52,22 @@ class Commands(click.Group):
         except click.ClickException as error:
             error.show()
             sys.exit(USAGE)
-        except UsageError as error:
-            _say(str(error))
-            sys.exit(USAGE)
-        except DfindexError as error:
-            _say(str(error))
-            sys.exit(ERROR)
         except BrokenPipeError:
             sys.stderr.close()  # the reader of our output has gone; there is no one to tell
             sys.exit(OK)
+        except Exception as error:
+            sys.exit(_explained(error))
         sys.exit(code if isinstance(code, int) else OK)
+
+
+def _explained(error: Exception) -> int:
+    """Say in one line what went wrong and return the exit code; raise what is not ours."""
+    from indexer.errors import DfindexError, UsageError
+
+    if not isinstance(error, DfindexError):
+        raise error
+    _say(str(error))
+    return USAGE if isinstance(error, UsageError) else ERROR
 
 
 def _say(message: str) -> None:
