@@ -256,3 +256,34 @@ def test_a_report_into_nowhere_is_an_error(run: Run, built: Path) -> None:
     result = run("search", built / "00003.png", "--report", "file/page.html")
     assert result.exit_code == 3
     assert "could not write" in result.stderr
+
+
+def test_an_interrupt_exits_with_130(
+    run: Run, built: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("dfindex.index.build_report", interrupted)
+    result = run("build", built, "--encoder", NAME)
+    assert result.exit_code == 130
+    assert "interrupted" in result.stderr
+    assert run("status").exit_code == 0
+
+
+def test_every_command_is_in_the_readme(run: Run) -> None:
+    from dfindex.cli.main import COMMANDS
+
+    readme = (Path(__file__).resolve().parents[2] / "README.md").read_text()
+    for command in COMMANDS:
+        assert f"`{command}" in readme or f"dfindex {command}" in readme, command
+        assert run(command, "--help").exit_code == 0
+
+
+def test_models_are_listed_and_shown(run: Run) -> None:
+    listed = {entry["name"]: entry for entry in parsed(run("models", "list", "--json"))}
+    assert listed["commfor"]["head"] == "sigmoid1"
+    shown = parsed(run("models", "show", "commfor", "--json"))
+    assert shown["revision"] == "ac6ee457bea904a373065754107451793b56db00"
+    assert "commfor" in run("models", "list").output
+    assert run("models", "show", "nosuch").exit_code == 3
