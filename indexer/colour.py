@@ -14,6 +14,7 @@ from PIL import Image, ImageCms
 STRIP_ABOVE = 24_000_000
 _STRIP_PIXELS = 4_000_000
 _WHITE = (255, 255, 255)
+_EIGHT_OF_SIXTEEN = ((np.arange(65536) + 128) // 257).astype(np.uint8)
 # Modes with transparency in a palette or multiplied in, and the plain ones they become.
 _PLAIN_ALPHA = {"La": "LA", "RGBa": "RGBA", "PA": "RGBA"}
 
@@ -73,10 +74,15 @@ class _Converter:
 
     def _from_depth(self, strip: Image.Image) -> Image.Image:
         """Scale 16-bit, 32-bit and floating-point grey to 8 bits."""
+        if strip.mode.startswith("I;16"):
+            return Image.fromarray(_EIGHT_OF_SIXTEEN[np.asarray(strip)])
         low, high = self._range
         values = np.asarray(strip).astype(np.float64)
-        scaled = np.clip(np.nan_to_num((values - low) / (high - low)), 0, 1) * 255
-        return Image.fromarray(np.rint(scaled).astype(np.uint8))
+        values -= low
+        values *= 255 / (high - low)
+        np.nan_to_num(values, copy=False, posinf=255.0, neginf=0.0)
+        np.rint(values, out=values)
+        return Image.fromarray(np.clip(values, 0, 255, out=values).astype(np.uint8))
 
 
 def _value_range(image: Image.Image) -> tuple[float, float]:
