@@ -7,6 +7,7 @@ Yashunin, 2018), whose candidates the caller scores again with the stored vector
 from __future__ import annotations
 
 import importlib
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -17,6 +18,7 @@ from indexer.types import Embeddings, Float32, Int64
 
 EXACT_UP_TO = 200_000
 _NONE = -1
+_TIE = 2e-3  # 8-bit codes round a similarity by about this much
 _HNSW_EF_CONSTRUCTION = 80
 _HNSW_EF_SEARCH = 128
 _BLAS_FROM_QUERIES = 20  # faiss's own default, 128,000, keeps batches from ever using BLAS
@@ -58,18 +60,31 @@ class FaissIndex:
     @classmethod
     def build(cls, embeddings: Embeddings, *, exact_up_to: int = EXACT_UP_TO) -> FaissIndex:
         """Build an exact index, or an approximate one above ``exact_up_to`` vectors."""
+        return cls.build_from(
+            [embeddings],
+            count=len(embeddings),
+            dim=embeddings.vectors.shape[1],
+            exact_up_to=exact_up_to,
+        )
+
+    @classmethod
+    def build_from(
+        cls, batches: Iterable[Embeddings], *, count: int, dim: int, exact_up_to: int = EXACT_UP_TO
+    ) -> FaissIndex:
+        """Build an index over ``count`` vectors that come in batches, holding one at a time."""
         faiss = _faiss()
-        dim = embeddings.vectors.shape[1]
-        if len(embeddings) <= exact_up_to:
+        if count <= exact_up_to:
             inner, kind = faiss.IndexFlatIP(dim), "flat"
         else:
             inner = faiss.index_factory(dim, "HNSW32,SQ8", faiss.METRIC_INNER_PRODUCT)
             inner.hnsw.efConstruction = _HNSW_EF_CONSTRUCTION
             kind = "hnsw32,sq8"
-            inner.train(embeddings.vectors)
         index = faiss.IndexIDMap2(inner)
-        if len(embeddings):
-            index.add_with_ids(embeddings.vectors, embeddings.ids)
+        for batch in batches:
+            if not index.is_trained:
+                index.train(batch.vectors)
+            if len(batch):
+                index.add_with_ids(batch.vectors, batch.ids)
         return cls(index, kind)
 
     @classmethod
@@ -139,19 +154,27 @@ def merge(parts: list[tuple[Float32, Int64]], k: int) -> tuple[Float32, Int64]:
     return np.take_along_axis(scores, order, 1), np.take_along_axis(ids, order, 1)
 
 
-def recall(index: VectorIndex, embeddings: Embeddings, *, queries: int = 200, k: int = 10) -> float:
-    """Return recall@k of ``index`` against exact search, on vectors of its own as queries."""
+def recall(
+    index: VectorIndex,
+    batches: Callable[[], Iterable[Embeddings]],
+    *,
+    queries: int = 200,
+    k: int = 10,
+) -> float:
+    """Return recall@k of ``index`` against exact search, on vectors of its own as queries.
+
+    ``batches`` yields all its vectors, each time it is called. Ties count as found.
+    """
     rng = np.random.default_rng(0)
-    picked = embeddings.vectors[
-        rng.choice(len(embeddings), size=min(queries, len(embeddings)), replace=False)
-    ]
-    _, found = index.search(picked, k)
-    similarities = picked @ embeddings.vectors.T
-    k = min(k, len(embeddings))
-    worst = np.partition(similarities, -k, axis=1)[:, -k]
-    positions = {int(one): row for row, one in enumerate(embeddings.ids)}
-    hits = 0
-    for row, ids in enumerate(found[:, :k]):
-        got = [positions[int(one)] for one in ids if one != _NONE]
-        hits += int((similarities[row, got] >= worst[row] - 1e-6).sum())
-    return hits / (len(picked) * k) if len(picked) else 1.0
+    share = min(1.0, queries / max(1, len(index)))
+    picked = np.concatenate([batch.vectors[rng.random(len(batch)) <= share] for batch in batches()])
+    if not len(picked):
+        return 1.0
+    best: list[tuple[Float32, Int64]] = []
+    for batch in batches():
+        similarities = np.asarray(picked @ batch.vectors.T, dtype=np.float32)
+        ids = np.broadcast_to(batch.ids, similarities.shape)
+        best = [merge([*best, (similarities, ids)], k)]
+    exact = best[0][0]
+    found = index.search(picked, exact.shape[1])[0]
+    return float((found >= exact[:, -1:] - _TIE).mean())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -38,10 +38,17 @@ class AnnCache:
         self._folder = folder
 
     def write(
-        self, generation: int, segments: Sequence[int], embeddings: Embeddings, exact_up_to: int
+        self,
+        generation: int,
+        segments: Sequence[int],
+        batches: Callable[[], Iterable[Embeddings]],
+        *,
+        count: int,
+        dim: int,
+        exact_up_to: int,
     ) -> AnnInfo:
-        """Build and keep an index over ``embeddings``, the contents of ``segments``."""
-        index = FaissIndex.build(embeddings, exact_up_to=exact_up_to)
+        """Build and keep an index over the ``count`` vectors of ``segments``, in ``batches``."""
+        index = FaissIndex.build_from(batches(), count=count, dim=dim, exact_up_to=exact_up_to)
         self._folder.mkdir(parents=True, exist_ok=True)
         path = self._faiss(generation)
         temporary = path.with_name(path.name + TEMPORARY_SUFFIX)
@@ -51,7 +58,7 @@ class AnnCache:
             kind=index.kind,
             rows=len(index),
             segments=tuple(segments),
-            recall_at_10=1.0 if index.kind == "flat" else recall(index, embeddings),
+            recall_at_10=1.0 if index.kind == "flat" else recall(index, batches),
             faiss_sha256=file_sha256(temporary),
         )
         temporary.replace(path)

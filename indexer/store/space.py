@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 
 import numpy as np
@@ -49,6 +49,14 @@ class Space:
         """Return the unit vectors of all live samples, or of some, in the order of their ids."""
         located = self._catalog.locate(self.row.fingerprint, ids)
         return Embeddings(located.ids, self._read_vectors(located))
+
+    def batches(self) -> Iterator[Embeddings]:
+        """Yield the unit vectors of all live samples, segment by segment, keeping none."""
+        for segment in self._segment_ids:
+            reader = Segment(self._folder.segments, segment)
+            ids, vectors = reader.ids(), reader.vectors()
+            live = ~np.isin(ids, self._dead)
+            yield Embeddings(ids[live], vectors[live])
 
     def patches(self, ids: Sequence[int]) -> Float32:
         """Return the projected patch tokens (n, tokens, d) float32 of samples, in that order.

@@ -158,8 +158,15 @@ class IndexWriter:
         info = cache.newest(segments)
         if info is not None and len(info.segments) == len(segments) and cache.intact(info):
             return info
-        embeddings = Space(self.catalog, row, self.folder.space(fingerprint)).embeddings()
-        return cache.write(self.catalog.generation, segments, embeddings, exact_up_to)
+        space = Space(self.catalog, row, self.folder.space(fingerprint))
+        return cache.write(
+            self.catalog.generation,
+            segments,
+            space.batches,
+            count=row.samples,
+            dim=row.dim,
+            exact_up_to=exact_up_to,
+        )
 
     def _open(self) -> None:
         connection = attach(self.folder.catalog, read_only=False)

@@ -118,9 +118,18 @@ def test_recall_is_one_for_exact_search_and_falls_for_a_bad_index() -> None:
         def search(self, queries, k, **_):  # type: ignore[no-untyped-def]
             return super().search(-queries, k)
 
-    assert recall(FaissIndex.build(embeddings), embeddings) == 1.0
-    worst = Reversed(FaissIndex.build(embeddings)._index, "flat")
-    assert recall(worst, embeddings) < 0.05
+    halves = [
+        Embeddings(embeddings.ids[part], embeddings.vectors[part])
+        for part in (slice(0, 250), slice(250, None))
+    ]
+    whole = FaissIndex.build_from(halves, count=600, dim=24)
+    assert recall(whole, lambda: halves) == 1.0
+    worst = Reversed(whole._index, "flat")
+    assert recall(worst, lambda: halves) < 0.05
+    approximate = FaissIndex.build_from(halves, count=600, dim=24, exact_up_to=0)
+    assert approximate.kind == "hnsw32,sq8"
+    assert len(approximate) == 600
+    assert 0.9 < recall(approximate, lambda: halves) <= 1.0
 
 
 @pytest.mark.parametrize(
