@@ -6,9 +6,9 @@ import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
+from indexer.closing import Closing
 from indexer.errors import UsageError
 from indexer.store.reader import IndexReader
 
@@ -54,24 +54,13 @@ class Status:
         return asdict(self)
 
 
-class Index:
+class Index(Closing):
     """A published generation of an index, open for reading."""
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         self._reader = IndexReader(self.path)
         self._searchers: dict[str, Searcher] = {}
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Let go of the index."""

@@ -5,9 +5,8 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from types import TracebackType
-from typing import Self
 
+from indexer.closing import Closing
 from indexer.corpus import FoundFile
 from indexer.decode import Limits
 from indexer.decode_process import DecodeProcess, Prepared
@@ -16,7 +15,7 @@ from indexer.types import Preset
 __all__ = ["DecodePool", "Prepared"]
 
 
-class DecodePool:
+class DecodePool(Closing):
     """Worker processes that read, hash, decode and shape files for one preset."""
 
     def __init__(self, *, workers: int, preset: Preset, limits: Limits | None = None) -> None:
@@ -24,17 +23,6 @@ class DecodePool:
             raise ValueError(f"a pool needs at least one worker, got {workers}")
         large = threading.Lock()
         self._workers = [DecodeProcess(preset, limits or Limits(), large) for _ in range(workers)]
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     @property
     def pids(self) -> list[int]:

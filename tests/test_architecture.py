@@ -24,7 +24,7 @@ BELOW = {
 
 # Inside indexer: the rung each part stands on. A part imports only lower rungs, or its own.
 RUNGS = [
-    {"types", "errors"},
+    {"types", "errors", "closing"},
     {"corpus", "decode", "sniff", "colour", "preprocess", "decode_pool", "decode_worker"},
     {"encoders", "store", "labels"},
     {"engines"},

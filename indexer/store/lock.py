@@ -8,14 +8,13 @@ import os
 import socket
 import time
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
+from indexer.closing import Closing
 from indexer.errors import IndexLockedError
 
 
-class WriterLock:
-    """An exclusive lock on an index folder, held from `__init__` to `release`.
+class WriterLock(Closing):
+    """An exclusive lock on an index folder, held from `__init__` to `close`.
 
     The kernel drops the lock when the process ends however it ends, so a dead holder never
     blocks; the pid, host and time inside the file are there to be named in the error.
@@ -35,22 +34,11 @@ class WriterLock:
             ) from error
         self._write_holder()
 
-    def release(self) -> None:
+    def close(self) -> None:
         """Give the lock up."""
         if not self._file.closed:
             self._file.truncate(0)
             self._file.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.release()
 
     def _write_holder(self) -> None:
         self._file.truncate(0)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
+from indexer.closing import Closing
 from indexer.errors import IndexNotFoundError, UsageError
 from indexer.store.catalog import Catalog, SpaceRow
 from indexer.store.database import attach, translated
@@ -14,7 +13,7 @@ from indexer.store.migrations import check_readable
 from indexer.store.space import Space
 
 
-class IndexReader:
+class IndexReader(Closing):
     """One generation of an index.
 
     Raise IndexNotFoundError where there is no index, IndexFormatError where it is of another
@@ -32,17 +31,6 @@ class IndexReader:
         self.catalog = Catalog(connection, self.folder.published)
         with translated(self.folder.published):
             check_readable(connection)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Let go of the snapshot."""

@@ -6,11 +6,10 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import numpy as np
 
+from indexer.closing import Closing
 from indexer.corpus import FoundFile
 from indexer.errors import IndexDamagedError, SpaceMismatchError
 from indexer.store.ann import EXACT_UP_TO
@@ -48,7 +47,7 @@ class NewSample:
     box: tuple[int, int, int, int] | None = None
 
 
-class IndexWriter:
+class IndexWriter(Closing):
     """Writes to an index folder, which it creates where there is none.
 
     Raise IndexLockedError where another process is writing, IndexDamagedError where the catalog
@@ -62,19 +61,8 @@ class IndexWriter:
         try:
             self._open()
         except BaseException:
-            self._lock.release()
+            self._lock.close()
             raise
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Publish what was committed, and let the next writer in."""
@@ -82,7 +70,7 @@ class IndexWriter:
             self.publish()
         finally:
             self.catalog.close()
-            self._lock.release()
+            self._lock.close()
 
     def space_row(self, fingerprint: str) -> SpaceRow | None:
         """Return a space of this index, or None."""
