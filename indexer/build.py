@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Protocol
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from indexer.corpus import folder_label, walk
 from indexer.decode import Limits
@@ -160,7 +161,9 @@ def _read_all(
     collector = _Collector(writer, encoder, options.loaded_from)
     pool = DecodePool(workers=options.workers, preset=encoder.spec.preset, limits=options.limits)
     batch_size = options.batch_size or batch_size_for(encoder)
-    with pool, collector:
+    # One thread for NumPy's products: the cores are busy with the encoder, and a product that is
+    # split over them would wait for each.
+    with threadpool_limits(1, user_api="blas"), pool, collector:
         stream = pool.map(scan.pending(), known=collector.knows, ahead=max(64, 4 * batch_size))
         streams = streams_for(encoder)
         for read in extract(encoder, stream, batch_size=batch_size, streams=streams):
