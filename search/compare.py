@@ -23,7 +23,11 @@ from search.verify import Geometry, match_features
 
 FEWEST_POINTS = 16
 SURE, LIKELY = 0.5, 0.1  # confidence of the geometry alone; with the pixels' agreement
-AGREEING, CONVINCING = 0.35, 0.75  # of the structured common area
+# fractions of the structured common area that show the same precisely, or much the same: copies
+# pass one of them even if half was covered or compression was harsh; two photographs of one
+# scene pass neither
+PRECISE, MUCH = 0.37, 0.7
+CONVINCING = 0.5  # precisely the same, where the geometry is no evidence
 ALTERED = 0.003  # of the visible area
 MOST_BOXES = 12
 
@@ -56,8 +60,10 @@ class _Evidence:
     @property
     def same(self) -> bool:
         """Whether both show the same picture."""
-        needed = AGREEING if self.geometry.confidence >= SURE else CONVINCING
-        return self.residual.agreement >= needed
+        found = self.residual
+        if self.geometry.confidence < SURE:
+            return found.fidelity >= CONVINCING
+        return found.fidelity >= PRECISE or found.agreement >= MUCH
 
     @property
     def altered(self) -> bool:

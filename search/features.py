@@ -12,7 +12,7 @@ from PIL import Image
 
 from indexer.types import Float32, Int64, UInt8
 
-LONGEST_SIDE = 640
+LONGEST_SIDE = 512
 LARGEST_ENLARGEMENT = 2.0
 COUNT = 1000
 CONTRAST = 0.015  # less than OpenCV's 0.04: faces and skies have nothing above that

@@ -17,6 +17,9 @@ SMOOTHING = (1.0, 2.5, 2.5)
 GATHERING = 0.006  # of the longer side: how far evidence is pooled
 STRONG, WEAK = 3.6, 2.0  # times the noise: where an altered region must, and may, reach
 STRONG_LEVELS, WEAK_LEVELS = 7.0, 4.0  # levels of 255, whatever the noise
+STRUCTURE = (4.0, 1.5)  # levels of deviation; the second where hardly anything has the first
+FEWEST_STRUCTURED = 0.02  # of the visible area
+ALIKE, SAME = 0.6, 0.9  # local correlation
 FLAT = 3.5  # levels of deviation within the window of comparison
 SMALLEST = 0.002  # of the visible area
 GAP = 0.02  # of the longer side: what lies closer belongs together
@@ -31,13 +34,15 @@ class Residual:
     """How much two aligned pictures differ, on the alignment's grid.
 
     ``strength`` (h, w) float32 in multiples of the noise; ``altered`` (h, w) bool; ``agreement``
-    the fraction of the structured visible area that shows the same; ``fraction`` that of the
-    visible area that was altered; ``tone_change`` and ``noise`` are levels of 255.
+    the fraction of the structured visible area that shows much the same, ``fidelity`` that which
+    shows precisely the same; ``fraction`` that of the visible area that was altered;
+    ``tone_change`` and ``noise`` are levels of 255.
     """
 
     strength: Float32
     altered: Mask
     agreement: float
+    fidelity: float
     fraction: float
     tone_change: float
     noise: float
@@ -45,15 +50,12 @@ class Residual:
 
 def residual(laid: Alignment) -> Residual:
     """Compare two aligned pictures; tones and sharpness are fitted first."""
-    found, deviation = correlation(
-        grey(laid.first), grey(laid.second), window=window_of(laid.visible)
-    )
-    structured = laid.visible & (deviation > 2.5)
-    agreement = float((found[structured] > 0.5).mean()) if structured.any() else 0.0
+    found, _ = correlation(grey(laid.first), grey(laid.second), window=window_of(laid.visible))
     trusted = laid.visible & ((found > 0.5) | _flat(laid))
     if trusted.sum() < 0.1 * laid.visible.sum():
         trusted = laid.visible
     first, second = _equally_sharp(laid.first, laid.second, trusted)
+    agreement, fidelity = _likeness(first, second, laid.visible)
     strength, levels = _least(
         _difference(toned(first, second, trusted), second, laid.visible, trusted),
         _difference(toned(second, first, trusted), first, laid.visible, trusted),
@@ -66,10 +68,26 @@ def residual(laid: Alignment) -> Residual:
         strength=strength,
         altered=altered,
         agreement=agreement,
+        fidelity=fidelity,
         fraction=fraction,
         tone_change=float(tones.mean()) if trusted.any() else 0.0,
         noise=float(np.median(levels[trusted])) if trusted.any() else 0.0,
     )
+
+
+def _likeness(first: Float32, second: Float32, visible: Mask) -> tuple[float, float]:
+    """Return the fractions of the structured area where the two are much, and precisely, alike.
+
+    A wall photographed twice lies on itself much alike; only a copy does so precisely.
+    """
+    lightness = [_blurred(grey(each), SMOOTHING[0]) for each in (first, second)]
+    found, deviation = correlation(*lightness, window=window_of(visible))
+    structured = visible & (deviation > STRUCTURE[0])
+    if structured.sum() < FEWEST_STRUCTURED * visible.sum():
+        structured = visible & (deviation > STRUCTURE[1])
+    if not structured.any():
+        return 0.0, 0.0
+    return float((found[structured] > ALIKE).mean()), float((found[structured] > SAME).mean())
 
 
 def _flat(laid: Alignment) -> Mask:

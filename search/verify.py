@@ -107,28 +107,16 @@ def _matched(query: LocalFeatures, sample: LocalFeatures) -> _Fit | None:
 
 def _tentative(alike: Float32) -> Pairs:
     """Return pairs (n, 2) of nearest neighbours, the most distinctive first."""
-    there, back = _distinct(alike), _distinct(alike.T)
-    pairs = np.concatenate(
-        [
-            np.column_stack([np.arange(len(there[0])), there[0], there[1] * 1e6]),
-            np.column_stack([back[0], np.arange(len(back[0])), back[1] * 1e6]),
-        ]
-    ).astype(np.int64)
-    pairs = pairs[pairs[:, 2] < RATIO**2 * 1e6]
-    pairs = pairs[np.argsort(pairs[:, 2], kind="stable")]
-    _, first = np.unique(pairs[:, :2], axis=0, return_index=True)
-    return pairs[np.sort(first)][:MOST_MATCHES, :2]
-
-
-def _distinct(alike: Float32) -> tuple[Int64, Float32]:
-    """Return each row's nearest column and its squared distance over that of the second."""
     rows = np.arange(len(alike))
     nearest = alike.argmax(axis=1)
     first = alike[rows, nearest]
-    rest = np.array(alike)
-    rest[rows, nearest] = -1
-    ratio = (1 - first) / np.maximum(1 - rest.max(axis=1), 1e-6)
-    return nearest, np.asarray(ratio, dtype=np.float32)
+    alike[rows, nearest] = -1  # for a moment: a copy would cost more than the search
+    second = alike.max(axis=1)
+    alike[rows, nearest] = first
+    ratio = (1 - first) / np.maximum(1 - second, 1e-6)
+    passed = np.flatnonzero(ratio < RATIO**2)
+    kept = passed[np.argsort(ratio[passed], kind="stable")][:MOST_MATCHES]
+    return np.column_stack([kept, nearest[kept]])
 
 
 def _proposals(query: LocalFeatures, sample: LocalFeatures, pairs: Pairs) -> list[Pairs]:
