@@ -34,11 +34,12 @@ class Plan:
     size: int
     ramp: int
     seed: int
+    weakest: float = WEAKEST
 
     def strength(self, step: int) -> float:
-        """Raise the edits from ``WEAKEST`` to 1: without a ramp the loss does not take off."""
+        """Raise the edits from ``weakest`` to 1: without a ramp the loss does not take off."""
         seen = 2 * self.pairs * step
-        return min(1.0, WEAKEST + (1 - WEAKEST) * seen / max(1, self.ramp))
+        return min(1.0, self.weakest + (1 - self.weakest) * seen / max(1, self.ramp))
 
 
 class StepViews(Dataset[Batch]):

@@ -73,7 +73,7 @@ class Learner:
         self.progress = progress
         self.model = build(progress.weights).to(device, torch.bfloat16)
         self.names = [name for name, _ in self.model.named_parameters()]
-        self.fast = list(self.model.parameters())
+        self.fast: list[Tensor] = list(self.model.parameters())
         self.slow = [progress.weights[name].to(device) for name in self.names]
         self.average = [progress.average[name].to(device) for name in self.names]
         matrices = [tensor for tensor in self.slow if tensor.ndim == 2]

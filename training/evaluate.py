@@ -72,7 +72,7 @@ def windows(grid: int) -> list[tuple[slice, slice]]:
 def region_rows(tokens: torch.Tensor, size: int) -> Rows:
     """Return (n, 1 + regions, d) unit rows: the class token, then mean patch tokens."""
     grid = size // PATCH
-    patches = tokens[:, 1:].unflatten(1, (grid, grid))
+    patches = tokens[:, 1:].reshape(len(tokens), grid, grid, -1)
     regions = [patches[:, rows, columns].mean((1, 2)) for rows, columns in windows(grid)]
     stacked = torch.stack([tokens[:, 0], patches.mean((1, 2)), *regions], 1)
     rows: Rows = F.normalize(stacked, dim=2).numpy()
@@ -108,6 +108,19 @@ def recall(scores: Rows, truth: NDArray[np.int64], top: int) -> float:
     return float(((scores[known] > own[:, None]).sum(1) < top).mean())
 
 
+def view_scores(model: CopyViT, size: int, queries: Sequence[Picture], references: Rows) -> Rows:
+    """Return (q, r) best scores over query views and the regions of either side."""
+    best = np.full((len(queries), len(references)), -1.0, np.float32)
+    for views in zip(*map(query_views, queries), strict=True):
+        rows = region_rows(encode(model, views, size), size)
+        theirs = (rows[:, 0] @ references.reshape(-1, rows.shape[2]).T).reshape(
+            len(queries), len(references), -1
+        )
+        ours = np.einsum("qkd,rd->qrk", rows, references[:, 0])
+        best = np.maximum(best, np.maximum(theirs.max(2), ours.max(2)))
+    return best
+
+
 def score_attack(
     model: CopyViT,
     size: int,
@@ -126,13 +139,10 @@ def score_attack(
     plain = F.normalize(encode(model, edited, size)[:, 0], dim=1).numpy() @ references[:, 0].T
     first = among = float("nan")
     if views:
-        best = np.full(plain.shape, -1.0, np.float32)
-        for picture_views in zip(*map(query_views, edited), strict=True):
-            tokens = region_rows(encode(model, picture_views, size), size)
-            pairs = np.einsum("qd,rkd->qrk", tokens[:, 0], references).max(2)
-            own = np.einsum("qkd,rd->qrk", tokens, references[:, 0]).max(2)
-            best = np.maximum(best, np.maximum(pairs, own))
-        first, among = recall(best, truth, 1), recall(best, truth, TOP)
+        known = truth >= 0
+        shown = [picture for picture, kept in zip(edited, known, strict=True) if kept]
+        best = view_scores(model, size, shown, references)
+        first, among = recall(best, truth[known], 1), recall(best, truth[known], TOP)
     score = Score(
         attack,
         micro_precision(plain, truth),

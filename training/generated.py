@@ -6,15 +6,15 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from training.drawing import random_colour, random_text
+from training.drawing import FONTS, random_colour, random_text
 
 Picture = NDArray[np.uint8]
-FONTS = 8
 
 
 def _stretch(field: NDArray[np.floating]) -> Picture:
     low, high = field.min(), field.max()
-    return ((field - low) * (255.0 / max(high - low, 1e-6))).astype(np.uint8)
+    stretched: Picture = ((field - low) * (255.0 / max(high - low, 1e-6))).astype(np.uint8)
+    return stretched
 
 
 def dead_leaves(rng: np.random.Generator, height: int, width: int) -> Picture:
@@ -68,9 +68,9 @@ def gradient_shapes(rng: np.random.Generator, height: int, width: int) -> Pictur
             cv2.putText(picture, word, (x, y), font, size, colour, int(thick), cv2.LINE_AA)
         else:
             axes = int(rng.integers(5, 90)), int(rng.integers(5, 90))
-            thick, turn = int(rng.choice([-1, 2, 5])), rng.uniform(0, 180)
+            width_of_line, turn = int(rng.choice([-1, 2, 5])), rng.uniform(0, 180)
             colour = random_colour(rng)
-            cv2.ellipse(picture, (x, y), axes, turn, 0, 360, colour, thick, cv2.LINE_AA)
+            cv2.ellipse(picture, (x, y), axes, turn, 0, 360, colour, width_of_line, cv2.LINE_AA)
     return np.asarray(picture, np.uint8)
 
 

@@ -33,7 +33,7 @@ def translation(x: float, y: float) -> Matrix:
 
 def corners(width: float, height: float) -> Points:
     """Return the (4, 2) corners of a rectangle at the origin, clockwise."""
-    return np.array([[0.0, 0.0], [width, 0.0], [width, height], [0.0, height]])
+    return np.array([[0.0, 0.0], [width, 0.0], [width, height], [0.0, height]], np.float64)
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Placement:
         return cls(width, height, np.eye(3), (corners(width, height),))
 
     def _step(self, width: float, height: float, to_old: Matrix) -> Placement:
-        to_new = np.linalg.inv(to_old)
+        to_new = np.linalg.inv(to_old).astype(np.float64)
         clips = tuple(move(clip, to_new) for clip in self.clips)
         return Placement(width, height, self.back @ to_old, clips)
 

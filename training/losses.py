@@ -15,7 +15,11 @@ LEAST_PATCHES = 2
 
 @dataclass(frozen=True)
 class Memory:
-    """Class tokens of earlier steps, (m, d) unit rows, and the picture each belongs to, (m,)."""
+    """Class tokens of earlier steps, (m, d) unit rows, and the picture each belongs to, (m,).
+
+    Harmful before the features have settled: a step then escapes its stale negatives by moving
+    all of its own rows the same way, and the rows collapse (see ``training/LOG.md``).
+    """
 
     tokens: Tensor
     pictures: Tensor

@@ -37,13 +37,17 @@ def _mixing_matrix(rng: np.random.Generator, strength: float) -> NDArray[np.floa
     kind = rng.random()
     grey = np.tile(LUMA, (3, 1))
     if kind < 0.35:
-        return grey + (np.eye(3) - grey) * rng.uniform(1 - strength, 1 + strength)
+        blended: NDArray[np.float64] = grey + (np.eye(3) - grey) * rng.uniform(
+            1 - strength, 1 + strength
+        )
+        return blended
     if kind < 0.5:
         return grey
     if kind < 0.55:
         return SEPIA
     if kind < 0.55 + 0.1 * strength:
-        return np.eye(3)[rng.permutation(3)]
+        swapped: NDArray[np.float64] = np.eye(3)[rng.permutation(3)]
+        return swapped
     return None
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,8 +16,9 @@ from training import checkpoint, losses
 from training.batches import Batch, Plan, serve, to_pixels
 from training.checkpoint import Learner, Progress
 from training.export import read_exported
+from training.initial import prepare
 from training.model import CopyViT, Shape
-from training.photos import draw_pictures, read_photos
+from training.photos import Pyramid, draw_pictures, read_photos
 
 SAVE_EVERY = 120.0
 REPORT_EVERY = 20
@@ -26,7 +27,7 @@ LAST_RATE = 0.02
 TEMPERATURE = 0.05
 PATCH_TEMPERATURE = 0.07
 PATCHES_EACH = 6
-WEIGHTS = {"copy": 1.0, "koleo": 0.1, "region": 0.5, "patch": 0.4}
+WEIGHTS = {"copy": 1.0, "koleo": 0.3, "region": 0.5, "patch": 0.4}
 
 
 @dataclass(frozen=True)
@@ -107,7 +108,8 @@ class Trainer:
         )
         generator = torch.Generator().manual_seed(self.plan.seed * 1_000_003 + progress.step)
         terms = terms_of(tokens, moved, memory, generator)
-        torch.stack([WEIGHTS[name] * term for name, term in terms.items()]).sum().backward()
+        loss = torch.stack([WEIGHTS[name] * term for name, term in terms.items()]).sum()
+        torch.autograd.backward(loss)
         self.learner.update(rate)
         classes = F.normalize(tokens[:, 0].detach(), dim=1)
         progress.memory = memory.pushed(classes, moved.pictures.repeat(2), memory_limit)
@@ -131,14 +133,16 @@ class Trainer:
         )
 
 
-def begin(run: Path, start: Path | None, shape: Shape, seed: int) -> Progress:
+def begin(
+    run: Path, start: Path | None, shape: Shape, sources: Sequence[Pyramid], seed: int
+) -> Progress:
     """Continue a run, or start one from exported weights or from nothing."""
     if (run / checkpoint.FILE).exists():
         return checkpoint.load(run).at_size(shape.image)
     if start is not None:
         return Progress.fresh(read_exported(start)).at_size(shape.image)
     torch.manual_seed(seed)
-    return Progress.fresh(CopyViT(shape).state_dict())
+    return Progress.fresh(prepare(CopyViT(shape).state_dict(), sources, seed))
 
 
 def device_of(name: str) -> torch.device:
@@ -157,11 +161,12 @@ def device_of(name: str) -> torch.device:
 @click.option("--device", default="auto", show_default=True)
 @click.option("--depth", default=6, show_default=True, help="Blocks of a new model.")
 @click.option("--size", default=112, show_default=True, help="Input side in pixels.")
-@click.option("--pairs", default=128, show_default=True, help="Pictures a step.")
-@click.option("--rate", default=6e-4, show_default=True, help="Highest learning rate.")
+@click.option("--pairs", default=64, show_default=True, help="Pictures a step.")
+@click.option("--rate", default=4e-4, show_default=True, help="Highest learning rate.")
 @click.option("--warm-up", default=80, show_default=True, help="Steps of rising rate.")
 @click.option("--ramp", default=150_000, show_default=True, help="Views until full edits.")
-@click.option("--memory", default=2048, show_default=True, help="Earlier class tokens kept.")
+@click.option("--weakest", default=0.1, show_default=True, help="Edit strength at step 0.")
+@click.option("--memory", default=0, show_default=True, help="Earlier rows as negatives.")
 @click.option("--generated", default=500, show_default=True, help="Pictures drawn by code.")
 @click.option("--workers", default=1, show_default=True, help="Processes that render views.")
 @click.option("--threads", default=0, help="Threads that compute; 0 leaves it to torch.")
@@ -179,6 +184,7 @@ def main(
     rate: float,
     warm_up: int,
     ramp: int,
+    weakest: float,
     memory: int,
     generated: int,
     workers: int,
@@ -189,9 +195,9 @@ def main(
     if threads:
         torch.set_num_threads(threads)
     sources = [*read_photos(photos), *draw_pictures(generated, seed)]
-    progress = begin(run, start, Shape(depth=depth, image=size), seed)
+    progress = begin(run, start, Shape(depth=depth, image=size), sources, seed)
     click.echo(f"{len(sources)} pictures; step {progress.step}, {progress.views} views so far")
-    plan = Plan(pairs=pairs, size=size, ramp=ramp, seed=seed)
+    plan = Plan(pairs=pairs, size=size, ramp=ramp, seed=seed, weakest=weakest)
     schedule = Schedule(rate=rate, warm_up=warm_up, minutes=minutes, fall=fall)
     trainer = Trainer(progress, schedule, plan, run, device_of(device))
     batches = serve(sources, plan, start=progress.step, workers=workers)
