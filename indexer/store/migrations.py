@@ -49,7 +49,28 @@ def _create(connection: DuckDBPyConnection) -> None:
     )
 
 
-MIGRATIONS: tuple[Migration, ...] = (_create,)
+def _remember_decisions(connection: DuckDBPyConnection) -> None:
+    # By content, so that they outlive a new scan; the smaller SHA-256 first.
+    connection.execute(
+        """
+        CREATE TABLE decisions (
+            first VARCHAR NOT NULL, second VARCHAR NOT NULL, decision VARCHAR NOT NULL,
+            decided_at TIMESTAMP NOT NULL, PRIMARY KEY (first, second));
+        """
+    )
+
+
+def _remember_orientations(connection: DuckDBPyConnection) -> None:
+    connection.execute(
+        """
+        CREATE TABLE orientations (
+            space VARCHAR PRIMARY KEY, finding VARCHAR NOT NULL, auc DOUBLE NOT NULL,
+            pictures BIGINT NOT NULL, measured_at TIMESTAMP NOT NULL);
+        """
+    )
+
+
+MIGRATIONS: tuple[Migration, ...] = (_create, _remember_decisions, _remember_orientations)
 FORMAT_VERSION = len(MIGRATIONS)
 
 
