@@ -23,7 +23,7 @@ from indexer.store.labelling import assign_labels
 from indexer.store.patch_codec import PatchCodec
 from indexer.store.scan import Scan
 from indexer.store.writer import IndexWriter, NewSample
-from indexer.types import Encoder, Float32
+from indexer.types import Encoder
 
 COMMIT_SECONDS = 4.0
 COMMIT_SAMPLES = 1024
@@ -186,7 +186,7 @@ class _Collector:
         self._spec = encoder.spec
         self._codec = writer.codec(self._spec)
         self._known = writer.embedded_contents(self._spec.fingerprint)
-        self._waiting: list[tuple[Prepared, Float32, Float32]] = []
+        self._waiting: list[Read] = []
         self._samples: list[NewSample] = []
         self._linked: list[LinkedFile] = []
         self._failed: list[FailedFile] = []
@@ -222,7 +222,7 @@ class _Collector:
             self.tally.linked += 1
         else:
             self._known.add(bytes.fromhex(str(prepared.sha256)))
-            self._add_sample(prepared, read.vector, read.patches)
+            self._add_sample(read)
             self.tally.embedded += 1
         if self._is_due():
             self._commit()
@@ -234,22 +234,22 @@ class _Collector:
         )
         self.tally.failed += 1
 
-    def _add_sample(self, prepared: Prepared, vector: Float32, patches: Float32) -> None:
+    def _add_sample(self, read: Read) -> None:
         if self._codec is None:
-            self._waiting.append((prepared, vector, patches))
+            self._waiting.append(read)
             if len(self._waiting) >= CODEC_SAMPLES:
                 self._fit_codec()
             return
-        self._samples.append(_sample(self._codec, prepared, vector, patches))
+        self._samples.append(_sample(self._codec, read))
 
     def _fit_codec(self) -> None:
         """Fit a new space's patch compression to its first pictures."""
         if self._codec is not None or not self._waiting:
             return
-        tokens = np.concatenate([patches for _, _, patches in self._waiting])
+        tokens = np.concatenate([one.patches for one in self._waiting if one.patches is not None])
         self._codec = PatchCodec.fit(tokens)
         self._writer.add_space(self._spec, self._codec, loaded_from=self._loaded_from)
-        self._samples = [_sample(self._codec, *one) for one in self._waiting]
+        self._samples = [_sample(self._codec, one) for one in self._waiting]
         self._waiting = []
 
     def _is_due(self) -> bool:
@@ -281,15 +281,18 @@ class _Collector:
             self._commit_under_way = None
 
 
-def _sample(codec: PatchCodec, prepared: Prepared, vector: Float32, patches: Float32) -> NewSample:
+def _sample(codec: PatchCodec, read: Read) -> NewSample:
+    prepared = read.prepared
+    assert read.vector is not None and read.patches is not None
     return NewSample(
         file=prepared.file,
         sha256=str(prepared.sha256),
         width=prepared.width,
         height=prepared.height,
         format=prepared.format,
-        vector=vector,
-        patch_row=codec.encode(patches[None])[0],
+        vector=read.vector,
+        patch_row=codec.encode(read.patches[None])[0],
+        head_row=read.head,
     )
 
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from indexer.decode_pool import Prepared
 from indexer.encoders.device import share_cores
-from indexer.types import Encoder, Float32, unit
+from indexer.types import Encoder, Features, Float32, unit
 
 
 @dataclass(frozen=True)
@@ -20,12 +20,14 @@ class Read:
     """A prepared file and what the encoder read in it.
 
     ``vector`` (D,) float32 of unit length and ``patches`` (N, D) float32; both None where there
-    was nothing to read: the file failed, or its content is known.
+    was nothing to read: the file failed, or its content is known. ``head`` (D + labels,) is the
+    class token as it was and the logits, where the encoder's own head read that token.
     """
 
     prepared: Prepared
     vector: Float32 | None = None
     patches: Float32 | None = None
+    head: Float32 | None = None
 
 
 _BATCH_ON_CPU = 8
@@ -77,8 +79,20 @@ def extract(
 def _encode(encoder: Encoder, batch: list[Prepared]) -> list[Read]:
     pixels = np.stack([one.pixels for one in batch if one.pixels is not None])
     features = encoder.encode(pixels)
-    vectors = unit(features.cls)
+    vectors, head = unit(features.cls), head_rows(encoder, features)
     return [
-        Read(prepared, vectors[place], features.patches[place])
+        Read(
+            prepared,
+            vectors[place],
+            features.patches[place],
+            None if head is None else head[place],
+        )
         for place, prepared in enumerate(batch)
     ]
+
+
+def head_rows(encoder: Encoder, features: Features) -> Float32 | None:
+    """Return class tokens and logits (B, D + labels), where the head read those very tokens."""
+    if features.logits is None or encoder.spec.layer != -1:
+        return None
+    return np.concatenate([features.cls, features.logits], axis=1)

@@ -61,8 +61,7 @@ def _compact_space(writer: IndexWriter, space: str) -> int:
     if not _has_dead(writer, old, dead) and len(old) < 2:
         return 0
     new = [
-        _write(writer, old[0], rows, vectors, patches)
-        for rows, vectors, patches in _batches(writer, old, dead)
+        _write(writer, old[0], *batch) for batch in _batches(writer, old, dead)
     ]
     writer.catalog.swap_segments([one.id for one in old], new)
     AnnCache(folder.ann).drop()
@@ -88,23 +87,40 @@ def _has_dead(writer: IndexWriter, records: Sequence[SegmentRecord], dead: set[i
 
 def _batches(
     writer: IndexWriter, records: Sequence[SegmentRecord], dead: set[int]
-) -> Iterator[tuple[list[SegmentRow], Float32, UInt8]]:
-    """Yield the live rows of some segments in batches of at most `FULL_ROWS`."""
+) -> Iterator[tuple[list[SegmentRow], Float32, UInt8, Float32 | None]]:
+    """Yield the live rows of some segments in batches of at most `FULL_ROWS`.
+
+    Rows with and without what a head read never share a batch.
+    """
     rows: list[SegmentRow] = []
     vectors: list[Float32] = []
     patches: list[UInt8] = []
+    heads: list[Float32] = []
     for record in records:
         segment = Segment(writer.folder.space(record.space).segments, record.id)
         kept = [place for place, row in enumerate(segment.rows()) if row.id not in dead]
-        if rows and len(rows) + len(kept) > FULL_ROWS:
-            yield rows, np.concatenate(vectors), np.concatenate(patches)
-            rows, vectors, patches = [], [], []
+        head = segment.head_rows()
+        full = len(rows) + len(kept) > FULL_ROWS or bool(heads) != (head is not None)
+        if rows and kept and full:
+            yield _joined(rows, vectors, patches, heads)
+            rows, vectors, patches, heads = [], [], [], []
         if kept:
             rows += [segment.rows()[place] for place in kept]
             vectors.append(segment.vectors()[kept])
             patches.append(segment.patch_rows(kept))
+            heads += [] if head is None else [head[kept]]
     if rows:
-        yield rows, np.concatenate(vectors), np.concatenate(patches)
+        yield _joined(rows, vectors, patches, heads)
+
+
+def _joined(
+    rows: list[SegmentRow],
+    vectors: Sequence[Float32],
+    patches: Sequence[UInt8],
+    heads: Sequence[Float32],
+) -> tuple[list[SegmentRow], Float32, UInt8, Float32 | None]:
+    head = np.concatenate(heads) if heads else None
+    return rows, np.concatenate(vectors), np.concatenate(patches), head
 
 
 def _write(
@@ -113,6 +129,7 @@ def _write(
     rows: Sequence[SegmentRow],
     vectors: Float32,
     patches: UInt8,
+    head: Float32 | None,
 ) -> tuple[SegmentRecord, list[int]]:
     info = SegmentInfo(
         id=writer.catalog.advance("next_segment", 1),
@@ -121,7 +138,7 @@ def _write(
         precision=like.precision,
     )
     folder = writer.folder.space(like.space).segments
-    write_segment(folder, info, rows, vectors, patches)
+    write_segment(folder, info, rows, vectors, patches, head)
     size = segment_bytes(folder, info.id)
     record = SegmentRecord(**asdict(info), rows=len(rows), bytes=size)
     return record, [row.id for row in rows]

@@ -7,7 +7,7 @@ from pathlib import Path
 from indexer.store.catalog import Catalog
 from indexer.store.durable import TEMPORARY_SUFFIX
 from indexer.store.layout import IndexFolder
-from indexer.store.segments import SUFFIXES
+from indexer.store.segments import ALL_SUFFIXES
 
 
 def quarantine_unknown(folder: IndexFolder, catalog: Catalog) -> list[Path]:
@@ -37,4 +37,4 @@ def quarantine(folder: IndexFolder, path: Path) -> Path:
 
 
 def _is_known(path: Path, space: str, known: set[tuple[str, int]]) -> bool:
-    return path.suffix in SUFFIXES and path.stem.isdigit() and (space, int(path.stem)) in known
+    return path.suffix in ALL_SUFFIXES and path.stem.isdigit() and (space, int(path.stem)) in known

@@ -1,9 +1,11 @@
 """Segments: the immutable, checksummed files in which embeddings live.
 
-A segment is three files of one name. ``.cls`` is a .npy array (rows, dim) float16 of unit class
-tokens; ``.patch`` is a .npy array (rows, bytes) uint8 of compressed patch tokens, each row ending
-in its own CRC-32; ``.ids`` is sealed JSON that says which sample each row belongs to, with all
-that is needed to rebuild the catalog, and holds the checksums of the other two.
+A segment is three or four files of one name. ``.cls`` is a .npy array (rows, dim) float16 of unit
+class tokens; ``.patch`` is a .npy array (rows, bytes) uint8 of compressed patch tokens, each row
+ending in its own CRC-32; ``.ids`` is sealed JSON that says which sample each row belongs to, with
+all that is needed to rebuild the catalog, and holds the checksums of the others. Where the encoder
+has a head of its own, ``.head`` is a .npy array (rows, dim + labels) float32: what the head read,
+the class token as it was, and the logits that it gave.
 """
 
 from __future__ import annotations
@@ -22,6 +24,8 @@ from indexer.store.durable import file_sha256, read_sealed_json, replace_file, w
 from indexer.types import Float32, Int64, UInt8, unit
 
 SUFFIXES = (".cls", ".patch", ".ids")
+HEAD_SUFFIX = ".head"
+ALL_SUFFIXES = (*SUFFIXES, HEAD_SUFFIX)
 _CRC_BYTES = 4
 
 
@@ -58,9 +62,11 @@ def write_segment(
     rows: Sequence[SegmentRow],
     vectors: Float32,
     patch_rows: UInt8,
+    head_rows: Float32 | None = None,
 ) -> None:
     """Write a segment of unit ``vectors`` (n, dim) and compressed ``patch_rows`` (n, bytes).
 
+    ``head_rows`` (n, dim + labels) are class tokens and logits, where the encoder has a head.
     The ``.ids`` file comes last, so that a segment with one is complete.
     """
     if not len(rows) == len(vectors) == len(patch_rows):
@@ -69,10 +75,16 @@ def write_segment(
     halves = unit(vectors).astype(np.float16)
     replace_file(base.with_suffix(".cls"), lambda file: np.save(file, halves))
     replace_file(base.with_suffix(".patch"), lambda file: np.save(file, _with_crc(patch_rows)))
+    head: dict[str, object] = {}
+    if head_rows is not None:
+        path = base.with_suffix(HEAD_SUFFIX)
+        replace_file(path, lambda file: np.save(file, head_rows.astype(np.float32)))
+        head = {"head_sha256": file_sha256(path), "head_width": int(head_rows.shape[1])}
     write_sealed_json(
         base.with_suffix(".ids"),
         {
             **asdict(info),
+            **head,
             "cls_sha256": file_sha256(base.with_suffix(".cls")),
             "patch_sha256": file_sha256(base.with_suffix(".patch")),
             "patch_row_bytes": int(patch_rows.shape[1]),
@@ -135,10 +147,20 @@ class Segment:
                 raise _damaged(path)
         return np.asarray(picked[:, :-_CRC_BYTES])
 
+    def head_rows(self) -> Float32 | None:
+        """Return class tokens and logits (n, dim + labels) float32, or None without a head."""
+        if "head_sha256" not in self.header:
+            return None
+        path = self._base.with_suffix(HEAD_SUFFIX)
+        self._check(path, "head_sha256")
+        return _load(path, (len(self.header["rows"]), self.header["head_width"]), np.float32)
+
     def verify(self) -> None:
         """Read the whole segment against its checksums; raise IndexDamagedError."""
         self._check(self._base.with_suffix(".cls"), "cls_sha256")
         self._check(self._base.with_suffix(".patch"), "patch_sha256")
+        if "head_sha256" in self.header:
+            self._check(self._base.with_suffix(HEAD_SUFFIX), "head_sha256")
 
     def _check(self, path: Path, key: str) -> None:
         try:
@@ -152,12 +174,14 @@ class Segment:
 def segment_bytes(folder: Path, segment: int) -> int:
     """Return the size of a segment's files on disk."""
     base = segment_path(folder, segment)
-    return sum(base.with_suffix(suffix).stat().st_size for suffix in SUFFIXES)
+    head = base.with_suffix(HEAD_SUFFIX)
+    total = sum(base.with_suffix(suffix).stat().st_size for suffix in SUFFIXES)
+    return total + (head.stat().st_size if head.exists() else 0)
 
 
 def remove_segment(folder: Path, segment: int) -> None:
     """Delete a segment's files."""
-    for suffix in SUFFIXES:
+    for suffix in ALL_SUFFIXES:
         segment_path(folder, segment).with_suffix(suffix).unlink(missing_ok=True)
 
 

@@ -33,7 +33,10 @@ _PUBLISH_SHARE = 20  # publish at most a twentieth of the time
 
 @dataclass(frozen=True, kw_only=True)
 class NewSample:
-    """One sample, read: its class token (D,) and its compressed patch tokens (bytes,)."""
+    """One sample, read: its class token (D,) and its compressed patch tokens (bytes,).
+
+    ``head_row`` (D + labels,) is the class token as the encoder's head read it, and its logits.
+    """
 
     file: FoundFile
     sha256: str
@@ -42,6 +45,7 @@ class NewSample:
     format: str
     vector: Float32
     patch_row: UInt8
+    head_row: Float32 | None = None
     kind: Kind = Kind.IMAGE
     time_s: float | None = None
     box: tuple[int, int, int, int] | None = None
@@ -224,7 +228,9 @@ class IndexWriter(Closing):
         folder = self.folder.space(info.space).segments
         vectors = np.stack([one.vector for one in samples])
         patches = np.stack([one.patch_row for one in samples])
-        write_segment(folder, info, rows, vectors, patches)
+        heads = [one.head_row for one in samples if one.head_row is not None]
+        head_rows = np.stack(heads) if len(heads) == len(samples) else None
+        write_segment(folder, info, rows, vectors, patches, head_rows)
         size = segment_bytes(folder, info.id)
         return SegmentRecord(**asdict(info), rows=len(rows), bytes=size)
 
