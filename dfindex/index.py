@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
@@ -15,10 +15,13 @@ from indexer.store.reader import IndexReader
 if TYPE_CHECKING:
     from indexer.build import BuildOptions, BuildReport, Progress
     from indexer.store.ann_cache import AnnInfo
-    from indexer.store.catalog import Failure, MediaCounts
+    from indexer.store.catalog import Catalog, Failure, MediaCounts
+    from indexer.store.space import Space
     from indexer.types import Encoder, Float32, Sample
     from search.query import Searcher
     from search.results import SearchResult
+
+    OpenEncoder = Callable[[str | Path | Encoder | None, str, str], Encoder]
 
 DEFAULT_FOLDER = ".dfindex"
 
@@ -55,11 +58,16 @@ class Status:
 
 
 class Index(Closing):
-    """A published generation of an index, open for reading."""
+    """A published generation of an index, open for reading.
 
-    def __init__(self, path: str | Path) -> None:
+    ``encoders`` opens an encoder by name or folder, device and precision; several generations
+    may share one that is loaded.
+    """
+
+    def __init__(self, path: str | Path, *, encoders: OpenEncoder | None = None) -> None:
         self.path = Path(path)
         self._reader = IndexReader(self.path)
+        self._encoders = encoders or open_encoder
         self._searchers: dict[str, Searcher] = {}
 
     def close(self) -> None:
@@ -88,7 +96,7 @@ class Index(Closing):
         Raise MediaError where the picture cannot be read, UsageError where an option makes no
         sense, SpaceMismatchError where the encoder is another one.
         """
-        searcher = self._searcher(space, encoder, device, precision)
+        searcher = self.searcher(space, encoder, device, precision)
         return searcher.search(
             self._query_path(query),
             k=k,
@@ -107,6 +115,20 @@ class Index(Closing):
         ids = allowed_ids(self._reader.catalog, where)
         found = self._reader.space(space).embeddings(None if ids is None else ids.tolist())
         return found.vectors, self._reader.catalog.samples(found.ids.tolist())
+
+    @property
+    def generation(self) -> int:
+        """How many commits the index had seen when it was opened."""
+        return self._reader.catalog.generation
+
+    @property
+    def catalog(self) -> Catalog:
+        """What the index knows of files and samples."""
+        return self._reader.catalog
+
+    def space(self, name: str | None = None) -> Space:
+        """Open a space by its name or fingerprint; the oldest where none is named."""
+        return self._reader.space(name)
 
     def failures(self) -> list[Failure]:
         """Return every file that could not be indexed."""
@@ -152,19 +174,20 @@ class Index(Closing):
             devices=tuple(sorted({f"{one.device} {one.precision}" for one in segments})),
         )
 
-    def _searcher(
+    def searcher(
         self,
-        space: str | None,
-        encoder: str | Path | Encoder | None,
-        device: str,
-        precision: str,
+        space: str | None = None,
+        encoder: str | Path | Encoder | None = None,
+        device: str = "auto",
+        precision: str = "auto",
     ) -> Searcher:
+        """Return what answers queries against a space, by default with the encoder it is of."""
         from search.query import Searcher
 
         opened = self._reader.space(space)
         fingerprint = opened.row.fingerprint
         if fingerprint not in self._searchers or encoder is not None:
-            loaded = open_encoder(encoder or opened.row.loaded_from, device, precision)
+            loaded = self._encoders(encoder or opened.row.loaded_from, device, precision)
             self._searchers[fingerprint] = Searcher(self._reader, opened, loaded)
         return self._searchers[fingerprint]
 

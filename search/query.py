@@ -17,7 +17,7 @@ from indexer.preprocess import needed, prepare
 from indexer.store.catalog import Catalog
 from indexer.store.reader import IndexReader
 from indexer.store.space import Space
-from indexer.types import Encoder, Float32, Int64, Sample, unit
+from indexer.types import Encoder, Float32, Int64, Kind, Sample, unit
 from search.calibration import NullScores, null_scores
 from search.compare import Comparison
 from search.evidence import Verifier
@@ -126,6 +126,52 @@ class Searcher:
             hits=tuple(self._ranked(candidates, compared)[:k]),
             timing_ms=clock.timing(),
         )
+
+    def search_samples(
+        self,
+        ids: Sequence[int],
+        *,
+        k: int = 10,
+        where: str | None = None,
+        min_score: float | None = None,
+        max_fpr: float | None = None,
+    ) -> list[SearchResult | None]:
+        """Return the unverified answer for each of several samples, from their stored vectors.
+
+        None stands for an id that is not live in this space. One pass answers them all.
+        """
+        if k < 1:
+            raise UsageError(f"expected at least one hit to be asked for, got -k {k}")
+        threshold = self._threshold(min_score, max_fpr)
+        clock = _Clock()
+        clock.lap("embed")
+        stored = self._space.embeddings(set(ids))
+        allowed = allowed_ids(self._reader.catalog, where)
+        scores, found = self._space.neighbours(stored.vectors, k, allowed=allowed)
+        wanted = np.union1d(found[found >= 0], stored.ids).tolist()
+        samples = {one.id: one for one in self._reader.catalog.samples(wanted)}
+        clock.lap("retrieve")
+        clock.lap("verify")
+        common = (self._searched(), self._completeness(), clock.timing())
+        answers = {}
+        for row, own in enumerate(stored.ids.tolist()):
+            candidates = [
+                _Candidate(samples[one], score, _same_content(samples[own], samples[one]))
+                for one, score in zip(found[row].tolist(), scores[row].tolist(), strict=True)
+                if one in samples and score >= threshold
+            ]
+            answers[own] = SearchResult(
+                query=_query_of(samples[own]),
+                index=common[0],
+                completeness=common[1],
+                hits=tuple(self._ranked(candidates, {})),
+                timing_ms=common[2],
+            )
+        return [answers.get(int(one)) for one in ids]
+
+    def warm(self) -> None:
+        """Load the encoder and the vectors, which the first search would otherwise wait for."""
+        _ = self._encoder.device, self._similar_from
 
     def read(self, path: Path) -> Picture:
         """Decode and embed a query; raise MediaError where it cannot be read."""
@@ -254,6 +300,17 @@ class Searcher:
     def _completeness(self) -> Completeness:
         counts = self._reader.catalog.media_counts()
         return Completeness(seen=counts.seen, indexed=counts.indexed, failed=counts.failed)
+
+
+def _same_content(query: Sample, other: Sample) -> bool:
+    """Tell whether a sample is the query itself, or another picture of the very same bytes."""
+    if query.kind is not Kind.IMAGE:
+        return query.id == other.id
+    return query.sha256 == other.sha256 and other.kind is Kind.IMAGE
+
+
+def _query_of(sample: Sample) -> Query:
+    return Query(path=sample.path, sha256=sample.sha256, width=sample.width, height=sample.height)
 
 
 def allowed_ids(catalog: Catalog, where: str | None) -> Int64 | None:
