@@ -1,0 +1,1 @@
+"""The service: an HTTP API, and the page an investigator works in."""

@@ -1,0 +1,310 @@
+"""The HTTP API: `/api/v1`, in the names and the JSON of the command line."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import quote
+
+from fastapi import APIRouter, Depends, Query, Request
+from fastapi import Path as InPath
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from starlette.responses import FileResponse, Response
+
+from dfindex.comparison import FileComparison, compare
+from dfindex.index import Index
+from dfindex.server import schemas
+from dfindex.server.errors import Problem
+from dfindex.server.media import SIZES, corpus_file, fitting, sample_thumbnail
+from dfindex.server.service import SearchOptions, Service
+from dfindex.server.settings import Role
+from dfindex.server.uploads import Upload, file_of, read_body, read_form
+from indexer.types import Sample
+from search.results import SearchResult
+
+MOST_HITS = 1000
+LARGEST_ID = 2**63 - 1
+SampleId = Annotated[int, InPath(ge=0, le=LARGEST_ID, description="A sample's id.")]
+_STRICT = ConfigDict(extra="forbid")
+
+api = APIRouter(prefix="/api/v1", responses=schemas.ERRORS)
+
+
+class SearchFields(BaseModel):
+    """What a search is asked for beside its picture."""
+
+    model_config = _STRICT
+
+    k: int = Field(default=10, ge=1, le=MOST_HITS, description="Hits to return.")
+    where: str | None = Field(default=None, max_length=2000, description="label = 'fake'")
+    space: str | None = Field(default=None, max_length=200)
+    min_score: float | None = Field(default=None, ge=-10, le=10, allow_inf_nan=False)
+    max_fpr: float | None = Field(default=None, gt=0, le=1)
+    verify: bool = Field(default=True, description="Compare the pixels of the nearest.")
+
+    def options(self) -> SearchOptions:
+        """Return them as the service takes them."""
+        names = ("k", "where", "space", "min_score", "max_fpr", "verify")
+        return SearchOptions(**{name: getattr(self, name) for name in names})
+
+
+class SampleSearch(SearchFields):
+    """A search by a sample's id."""
+
+    sample_id: int = Field(ge=0, le=LARGEST_ID)
+
+
+class Labelling(BaseModel):
+    """A label for a sample's content."""
+
+    model_config = _STRICT
+
+    sample_id: int = Field(ge=0, le=LARGEST_ID)
+    label: Literal["real", "fake"]
+    generator: str | None = Field(default=None, max_length=200)
+    source: str | None = Field(default=None, max_length=200)
+    group: str | None = Field(default=None, max_length=200)
+
+
+def service_of(request: Request) -> Service:
+    """Return the service of the application."""
+    service: Service = request.app.state.service
+    return service
+
+
+def editor(request: Request) -> None:
+    """Refuse who may only look."""
+    if request.state.role is not Role.EDITOR:
+        raise Problem(403, "this needs the role editor, yours is viewer", "use an editor's token")
+
+
+TheService = Annotated[Service, Depends(service_of)]
+
+
+@api.post(
+    "/search",
+    response_model=SearchResult,
+    openapi_extra=schemas.body({"multipart/form-data": SearchFields, "json": SampleSearch}),
+)
+async def search(request: Request, service: TheService) -> Response:
+    """Find what resembles a picture (multipart, part `file`) or a sample (JSON, `sample_id`)."""
+    if request.headers.get("content-type", "").startswith("application/json"):
+        asked = validated(SampleSearch, await json_body(request, service))
+        return as_json(await service.search_sample(asked.sample_id, asked.options()))
+    form = await read_form(request, _allowed(service))
+    try:
+        fields = validated(SearchFields, texts_of(form))
+        upload = await received(request, service, *await file_of(form, "file", _allowed(service)))
+    finally:
+        await form.close()
+    try:
+        await service.vet(upload)
+        return as_json(await service.search_upload(upload, fields.options()))
+    finally:
+        service.uploads.drop(upload)
+
+
+@api.post(
+    "/compare",
+    response_model=FileComparison,
+    openapi_extra=schemas.two_files(),
+)
+async def compare_files(request: Request, service: TheService) -> Response:
+    """Say whether one of two pictures is a copy of the other, and what was changed."""
+    uploads: list[Upload] = []
+    try:
+        form = await read_form(request, _allowed(service))
+        try:
+            parts = [await file_of(form, name, _allowed(service)) for name in ("a", "b")]
+        finally:
+            await form.close()
+        for part in parts:
+            uploads.append(await received(request, service, *part))
+        for upload in uploads:
+            await service.vet(upload)
+        first, second = uploads
+        found = await service.work.run(lambda: compare(first.path, second.path))
+        named = {"a": first.name, "b": second.name}
+        return as_json({**asdict(found), **named})
+    finally:
+        for upload in uploads:
+            service.uploads.drop(upload)
+
+
+@api.get("/status", response_model=schemas.StatusAnswer)
+async def status(service: TheService) -> Response:
+    """Return the index in figures: media, samples, spaces, bytes, generation."""
+    return as_json(await service.look(lambda index: index.status().to_json()))
+
+
+@api.get("/failures", response_model=schemas.FailuresAnswer)
+async def failures(
+    service: TheService,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    offset: Annotated[int, Query(ge=0, le=LARGEST_ID)] = 0,
+) -> Response:
+    """Return a page of the files that could not be indexed, with reasons."""
+    rows = await service.look(lambda index: index.failures())
+    page = [asdict(row) for row in rows[offset : offset + limit]]
+    return as_json({"failures": page, "total": len(rows), "limit": limit, "offset": offset})
+
+
+@api.get("/samples", response_model=schemas.SamplesAnswer)
+async def samples(
+    service: TheService,
+    where: Annotated[str | None, Query(max_length=2000)] = None,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    after: Annotated[int, Query(ge=0, le=LARGEST_ID)] = 0,
+) -> Response:
+    """Return a page of samples by id; the next page is asked for with `after` = `next`."""
+    return as_json(await service.look(lambda index: _page(index, where, limit, after)))
+
+
+@api.get("/samples/{id}", response_model=Sample)
+async def sample(id: SampleId, service: TheService) -> Response:
+    """Return one sample."""
+    return as_json(asdict(await service.sample(id)))
+
+
+@api.get(
+    "/samples/{id}/thumbnail",
+    response_class=Response,
+    responses={200: {"content": {"image/jpeg": {}}}},
+)
+async def thumbnail(
+    id: SampleId,
+    service: TheService,
+    size: Annotated[int, Query(ge=1, le=SIZES[-1])] = 320,
+) -> Response:
+    """Return a sample's picture as a JPEG with at least `size` pixels, where it has as many."""
+    found = await service.sample(id)
+    side, cache = fitting(size), service.thumbnails
+    key = (found.sha256, found.kind, found.time_s, found.box, side)
+    data = cache.get(key)
+    if data is None:
+        data = await service.look(lambda index: sample_thumbnail(index, found, side))
+        cache.put(key, data)
+    headers = {"Cache-Control": "private, max-age=3600", "ETag": f'"{found.sha256[:32]}-{side}"'}
+    return Response(data, media_type="image/jpeg", headers=headers)
+
+
+@api.get(
+    "/samples/{id}/file",
+    response_class=Response,
+    responses={200: {"content": {"application/octet-stream": {}, "image/*": {}}}},
+)
+async def file(id: SampleId, service: TheService) -> Response:
+    """Return a sample's file, byte for byte as it was indexed."""
+    found = await service.sample(id)
+    served = await service.look(lambda index: corpus_file(index, found))
+    shown = served.media_type.startswith("image/")
+    headers = {
+        "Content-Security-Policy": "default-src 'none'; sandbox; frame-ancestors 'none'",
+        "Content-Disposition": _disposition(served.name, shown=shown),
+    }
+    return FileResponse(served.path, media_type=served.media_type, headers=headers)
+
+
+@api.get("/labels", response_model=schemas.LabelsAnswer)
+async def labels(service: TheService) -> Response:
+    """Return every label, by path."""
+    return as_json({"labels": await service.look(lambda index: index.labels())})
+
+
+@api.post(
+    "/labels",
+    dependencies=[Depends(editor)],
+    response_model=schemas.LabelledAnswer,
+    openapi_extra=schemas.body({"json": Labelling}),
+)
+async def set_label(request: Request, service: TheService) -> Response:
+    """Label a sample's content as real or fake."""
+    from dfindex.maintenance import set_label as change
+
+    asked = validated(Labelling, await json_body(request, service))
+    sha256 = (await service.sample(asked.sample_id)).sha256
+    more = asked.model_dump(include={"generator", "source", "group"})
+    done = await service.write(lambda path: change(path, sha256, asked.label, **more))
+    return as_json({"labelled": done})
+
+
+def validated(model: type[Any], values: Mapping[str, Any]) -> Any:
+    """Check values against a model; a 422 that names what does not fit."""
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        words = "; ".join(
+            f"{'.'.join(map(str, one['loc'])) or 'body'}: {one['msg']}" for one in error.errors()
+        )
+        raise Problem(422, words[:1000], "see /docs for what is expected") from error
+
+
+async def json_body(request: Request, service: Service) -> Mapping[str, Any]:
+    """Read a request's JSON object."""
+    if not request.headers.get("content-type", "").startswith("application/json"):
+        raise Problem(415, "expected application/json", "send JSON, with its Content-Type")
+    data = await read_body(request, _allowed(service))
+    try:
+        value = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise Problem(400, f"the body is no JSON: {error}", "send a JSON object") from error
+    if not isinstance(value, dict):
+        raise Problem(422, "expected a JSON object", "see /docs for what is expected")
+    return value
+
+
+def texts_of(form: Mapping[str, Any]) -> dict[str, str]:
+    """Return a form's fields that are no files; empty ones count as not given."""
+    return {name: value for name, value in form.items() if isinstance(value, str) and value}
+
+
+async def received(request: Request, service: Service, name: str, data: bytes) -> Upload:
+    """Keep an upload, unless its sender sends too many."""
+    client = request.client.host if request.client else ""
+    wait = service.uploads_a_minute.wait(client)
+    if wait:
+        raise Problem(
+            429,
+            "too many uploads came from this address",
+            f"try again in {wait} s",
+            headers={"Retry-After": str(wait)},
+        )
+    service.uploads_a_minute.count(client)
+    service.metrics.upload_bytes.inc(len(data))
+    return await service.pictures.run(lambda: service.uploads.keep(name, data))
+
+
+def as_json(value: Any) -> Response:
+    """Return a result as the command line prints it."""
+    if hasattr(value, "to_json"):
+        value = value.to_json()
+    content = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return Response(content.encode("utf-8", "backslashreplace"), media_type="application/json")
+
+
+def _allowed(service: Service) -> Any:
+    return service.settings.allowance
+
+
+def _page(index: Index, where: str | None, limit: int, after: int) -> dict[str, Any]:
+    from search.query import allowed_ids
+
+    ids = allowed_ids(index.catalog, where)
+    if ids is None:
+        ids = index.catalog.filter("true", [])
+    wanted = ids[ids > after][:limit].tolist()
+    page = index.catalog.samples(wanted)
+    more = bool(wanted) and int(ids[-1]) > wanted[-1]
+    return {
+        "samples": [asdict(one) for one in page],
+        "total": len(ids),
+        "next": wanted[-1] if more else None,
+    }
+
+
+def _disposition(name: str, *, shown: bool) -> str:
+    kind = "inline" if shown else "attachment"
+    return f"{kind}; filename*=UTF-8''{quote(Path(name).name.encode('utf-8', 'replace'), safe='')}"

@@ -1,0 +1,172 @@
+"""The gate every request passes: its host, its origin, its token; and what every answer carries."""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+import time
+from collections.abc import Iterable
+from typing import Any
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from dfindex.server.access import COOKIE, Access, Rate
+from dfindex.server.errors import Problem
+from dfindex.server.login import login_page
+from dfindex.server.metrics import Metrics
+from dfindex.server.settings import Role, ServerSettings
+
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; "
+    "media-src 'self'; connect-src 'self'; font-src 'self'; form-action 'self'; "
+    "base-uri 'none'; frame-ancestors 'none'"
+)
+_ALWAYS = {
+    "content-security-policy": POLICY,
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+    "referrer-policy": "no-referrer",
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+    "permissions-policy": "camera=(), microphone=(), geolocation=()",
+}
+_READING = ("GET", "HEAD", "OPTIONS")
+
+
+class Gate:
+    """Lets a request through to the application, or answers it with what is wrong."""
+
+    def __init__(
+        self, app: ASGIApp, settings: ServerSettings, access: Access, metrics: Metrics
+    ) -> None:
+        self._app = app
+        self._access = access
+        self._metrics = metrics
+        self._wrong = Rate(settings.allowance.wrong_tokens_a_minute)
+        self._names = {"localhost", socket.gethostname().lower(), settings.host.lower()}
+        self._names |= {name.lower() for name in settings.names}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one connection."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started, answer = time.perf_counter(), _Answer(send)
+        try:
+            await self._passed(scope, receive, answer.send)
+        finally:
+            route = getattr(scope.get("route"), "path", "none")
+            status = str(answer.status or 499)
+            self._metrics.requests.labels(route, _method(scope), status).inc()
+            self._metrics.seconds.labels(route).observe(time.perf_counter() - started)
+
+    async def _passed(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = Headers(scope=scope)
+        try:
+            self._check_host(headers)
+            self._check_origin(scope, headers)
+            scope.setdefault("state", {})["role"] = self._role(scope, headers)
+        except Problem as problem:
+            answer = problem.response()
+            if problem.status == 401 and "text/html" in headers.get("accept", ""):
+                answer = login_page(failed=False)
+            await answer(scope, receive, send)
+            return
+        await self._app(scope, receive, send)
+
+    def _check_host(self, headers: Headers) -> None:
+        """Refuse names that are not ours: a foreign page may have its name point here."""
+        host = _host_name(headers.getlist("host"))
+        if host is None or not (host in self._names or _is_address(host)):
+            raise Problem(
+                400,
+                "the Host of this request is not a name of this service",
+                "use the address the service printed when it started, or start it with "
+                "--allow-host NAME",
+            )
+
+    def _check_origin(self, scope: Scope, headers: Headers) -> None:
+        """Refuse what another site's page sends."""
+        site = headers.get("sec-fetch-site")
+        foreign = site in ("cross-site", "same-site") and (
+            scope["method"] not in _READING or headers.get("sec-fetch-mode") != "navigate"
+        )
+        origin = headers.get("origin")
+        if origin is not None and urlsplit(origin).netloc.lower() != headers["host"].lower():
+            foreign = True
+        if foreign:
+            raise Problem(
+                403, "requests from another site's page are refused", "use this service's page"
+            )
+
+    def _role(self, scope: Scope, headers: Headers) -> Role | None:
+        request = Request(scope)
+        client = request.client.host if request.client else ""
+        given = headers.get("authorization")
+        role = self._access.role(given, request.cookies.get(COOKIE))
+        if role is not None:
+            return role
+        wait = self._wrong.wait(client)
+        if wait:
+            raise Problem(
+                429,
+                "too many wrong tokens came from this address",
+                f"try again in {wait} s",
+                headers={"Retry-After": str(wait)},
+            )
+        if given is not None:
+            self._wrong.count(client)
+        if scope["method"] == "POST" and scope["path"] == "/login":
+            self._wrong.count(client)
+            return None
+        raise Problem(
+            401,
+            "this service needs a token",
+            "send it as Authorization: Bearer TOKEN, or sign in on the page",
+            headers={"WWW-Authenticate": "Bearer"},
+        )
+
+
+class _Answer:
+    """Adds the headers of every answer, and remembers its status."""
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self.status: int | None = None
+
+    async def send(self, message: Message) -> None:
+        """Send one message of the answer."""
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            headers = MutableHeaders(scope=message)
+            for name, value in _ALWAYS.items():
+                headers.setdefault(name, value)
+            headers.setdefault("cache-control", "no-store")
+        await self._send(message)
+
+
+def _method(scope: dict[str, Any] | Scope) -> str:
+    method = str(scope["method"])
+    return method if method in (*_READING, "POST", "PUT", "DELETE", "PATCH") else "other"
+
+
+def _host_name(hosts: Iterable[str]) -> str | None:
+    """Return the name in a request's only Host header, None where there is not exactly one."""
+    given = list(hosts)
+    if len(given) != 1:
+        return None
+    try:
+        return urlsplit(f"//{given[0]}").hostname
+    except ValueError:
+        return None
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True

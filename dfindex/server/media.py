@@ -1,0 +1,133 @@
+"""The corpus' pictures for the page: thumbnails, and files, each only as it was indexed."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import threading
+from collections import OrderedDict
+from dataclasses import dataclass
+from pathlib import Path
+
+from PIL import Image
+
+from dfindex.index import Index
+from dfindex.server.errors import Problem
+from indexer.decode import Limits, decode_image, read_file
+from indexer.errors import MediaError
+from indexer.types import Sample
+
+SIZES = (64, 96, 160, 320, 640, 1280)
+_SHOWN = {
+    "JPEG": "image/jpeg",
+    "MPO": "image/jpeg",
+    "PNG": "image/png",
+    "GIF": "image/gif",
+    "WEBP": "image/webp",
+    "AVIF": "image/avif",
+    "BMP": "image/bmp",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class CorpusFile:
+    """A file of the corpus whose bytes are still those that were indexed."""
+
+    path: Path
+    name: str
+    media_type: str
+    bytes: int
+
+
+class PictureCache:
+    """Encoded pictures by what they show, up to a number of bytes."""
+
+    def __init__(self, most_bytes: int = 128 << 20) -> None:
+        self._most = most_bytes
+        self._guard = threading.Lock()
+        self._kept: OrderedDict[tuple[object, ...], bytes] = OrderedDict()
+        self._bytes = 0
+
+    def get(self, key: tuple[object, ...]) -> bytes | None:
+        """Return a picture, None where it is not kept."""
+        with self._guard:
+            if key in self._kept:
+                self._kept.move_to_end(key)
+            return self._kept.get(key)
+
+    def put(self, key: tuple[object, ...], picture: bytes) -> None:
+        """Keep a picture, and drop those not asked for the longest."""
+        with self._guard:
+            if key in self._kept:
+                return
+            self._kept[key] = picture
+            self._bytes += len(picture)
+            while self._bytes > self._most and len(self._kept) > 1:
+                self._bytes -= len(self._kept.popitem(last=False)[1])
+
+
+def fitting(size: int) -> int:
+    """Return the kept size that is at least what was asked for."""
+    return next((one for one in SIZES if one >= size), SIZES[-1])
+
+
+def thumbnail(path: Path, size: int, *, sha256: str | None = None) -> bytes:
+    """Return a picture as a JPEG of at most ``size`` pixels a side; a 404 where it is another now.
+
+    Raise MediaError where it cannot be read.
+    """
+    data = read_file(path, limits=Limits())
+    if sha256 is not None and hashlib.sha256(data).hexdigest() != sha256:
+        raise gone()
+    image = decode_image(data, at_least=max(1, size // 2)).image
+    image.thumbnail((size, size), Image.Resampling.BILINEAR)
+    buffer = io.BytesIO()
+    image.save(buffer, "JPEG", quality=82)
+    return buffer.getvalue()
+
+
+def sample_thumbnail(index: Index, sample: Sample, size: int) -> bytes:
+    """Return the thumbnail of a sample."""
+    try:
+        return thumbnail(path_of(index, sample), size, sha256=sample.sha256)
+    except MediaError as error:
+        raise gone() from error
+
+
+def corpus_file(index: Index, sample: Sample) -> CorpusFile:
+    """Return a sample's file; a 404 where it is gone or has changed."""
+    path = path_of(index, sample)
+    try:
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+            length = file.tell()
+    except OSError as error:
+        raise gone() from error
+    if digest != sample.sha256:
+        raise gone()
+    format_ = index.catalog.query("SELECT format FROM media WHERE sha256 = ?", [sample.sha256])
+    return CorpusFile(
+        path=path,
+        name=Path(sample.path).name,
+        media_type=_SHOWN.get(format_[0][0], "application/octet-stream"),
+        bytes=length,
+    )
+
+
+def path_of(index: Index, sample: Sample) -> Path:
+    """Return where a sample's file was indexed; a 404 where the catalog knows no such file."""
+    raw = index.catalog.raw_path(sample.id)
+    if raw is None:
+        raise gone()
+    return Path(os.fsdecode(raw))
+
+
+def gone() -> Problem:
+    """Return the 404 for a file that is not there as it was indexed."""
+    return Problem(
+        404,
+        "the file is gone, or has changed since it was indexed",
+        "build the index again",
+        "gone",
+    )

@@ -1,0 +1,131 @@
+"""What the API's description says of bodies and answers that are written by hand."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from indexer.types import Sample
+
+_FILE = {"type": "string", "format": "binary"}
+
+
+class ErrorWords(BaseModel):
+    """What was wrong, and the way out."""
+
+    code: str
+    message: str
+    hint: str
+
+
+class ErrorAnswer(BaseModel):
+    """The one shape of all errors."""
+
+    error: ErrorWords
+
+
+class StatusAnswer(BaseModel):
+    """The index in figures."""
+
+    model_config = ConfigDict(extra="allow")
+
+    index: str
+    generation: int
+    media: dict[str, int]
+    samples: dict[str, int]
+    spaces: list[dict[str, Any]]
+    bytes: int
+    version: int
+
+
+class FailureRow(BaseModel):
+    """A file that could not be indexed."""
+
+    path: str
+    sha256: str | None
+    reason: str
+    message: str
+    at: str
+
+
+class FailuresAnswer(BaseModel):
+    """A page of failures."""
+
+    failures: list[FailureRow]
+    total: int
+    limit: int
+    offset: int
+
+
+class SamplesAnswer(BaseModel):
+    """A page of samples; ``next`` is null on the last."""
+
+    samples: list[Sample]
+    total: int
+    next: int | None
+
+
+class LabelRow(BaseModel):
+    """A label and the path it belongs to."""
+
+    path: str
+    label: str
+    generator: str | None
+    source: str | None
+    group: str | None
+
+
+class LabelsAnswer(BaseModel):
+    """All labels."""
+
+    labels: list[LabelRow]
+
+
+class LabelledAnswer(BaseModel):
+    """How many contents were labelled."""
+
+    labelled: int
+
+
+_WORDS = {
+    400: "The request cannot be read.",
+    401: "A token is needed.",
+    403: "The role does not allow it, or another site asked.",
+    404: "There is no such thing.",
+    408: "The request took too long to arrive.",
+    409: "Another process is writing to the index.",
+    413: "The file is too large.",
+    415: "This is no media that can be read.",
+    422: "A value does not fit.",
+    429: "Too many requests; Retry-After says when to come again.",
+    503: "The index cannot be used at the moment.",
+}
+ERRORS: dict[int | str, dict[str, Any]] = {
+    status: {"model": ErrorAnswer, "description": words} for status, words in _WORDS.items()
+}
+
+
+def body(models: dict[str, type[BaseModel]]) -> dict[str, Any]:
+    """Describe a body that is a form with a file, or JSON."""
+    content = {}
+    for kind, model in models.items():
+        schema = model.model_json_schema()
+        if kind == "json":
+            content["application/json"] = {"schema": schema}
+            continue
+        schema["properties"] = {"file": _FILE, **schema["properties"]}
+        schema["required"] = ["file", *schema.get("required", [])]
+        content[kind] = {"schema": schema}
+    return {"requestBody": {"required": True, "content": content}}
+
+
+def two_files() -> dict[str, Any]:
+    """Describe a form with the files a and b."""
+    schema = {
+        "type": "object",
+        "properties": {"a": _FILE, "b": _FILE},
+        "required": ["a", "b"],
+    }
+    content = {"multipart/form-data": {"schema": schema}}
+    return {"requestBody": {"required": True, "content": content}}

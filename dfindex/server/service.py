@@ -1,0 +1,205 @@
+"""The service behind its routes: the live index, the queues, and what is kept between requests."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TypeVar
+
+from dfindex.index import Index
+from dfindex.server.access import Access, Rate
+from dfindex.server.batching import Batcher, Workbench
+from dfindex.server.encoding import Encoders
+from dfindex.server.errors import Problem
+from dfindex.server.live import LiveIndex, warm
+from dfindex.server.media import PictureCache
+from dfindex.server.metrics import Metrics
+from dfindex.server.settings import ServerSettings
+from dfindex.server.uploads import Upload, UploadStore
+from dfindex.server.vetting import Vetting
+from indexer.closing import Closing
+from indexer.decode import Limits
+from indexer.types import Sample
+from search.results import SearchResult
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearchOptions:
+    """What a search is asked for, by the names the command line has."""
+
+    k: int = 10
+    where: str | None = None
+    space: str | None = None
+    min_score: float | None = None
+    max_fpr: float | None = None
+    verify: bool = True
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """A search by a sample's stored vector."""
+
+    sample_id: int
+    options: SearchOptions
+
+
+class Service(Closing):
+    """Everything the routes share; made once, closed when the application ends."""
+
+    def __init__(self, settings: ServerSettings) -> None:
+        self.settings = settings
+        self.metrics = Metrics()
+        self.access = Access(settings)
+        allowance = settings.allowance
+        self.uploads_a_minute = Rate(allowance.uploads_a_minute)
+        self._writing = threading.Lock()
+        self._encoders = Encoders(settings, self.metrics)
+        self.live = LiveIndex(settings.index, self._open, lambda one: warm(one, settings.space))
+        self.uploads = UploadStore(allowance)
+        self.thumbnails = PictureCache()
+        limits = Limits(
+            pixels=allowance.pixels,
+            bytes=allowance.upload_bytes,
+            seconds=allowance.decode_seconds,
+        )
+        self._vetting = Vetting(workers=allowance.decoders, limits=limits)
+        bench = {"workers": allowance.workers, "waiting": allowance.waiting}
+        self.work = Workbench(**bench, seconds=allowance.seconds)
+        # Thumbnails come in flocks, and must not push searches out of their queue.
+        self.pictures = Workbench(
+            workers=allowance.workers, waiting=16 * allowance.waiting, seconds=allowance.seconds
+        )
+        self._by_id: Batcher[_Asked, SearchResult] = Batcher(
+            self._answer, name="by-id", waiting=4 * allowance.waiting
+        )
+        self._watch()
+
+    def close(self) -> None:
+        """Finish what is under way, and let go of everything."""
+        self.work.close()
+        self.pictures.close()
+        self._by_id.close()
+        self._vetting.close()
+        self.live.close()
+        self._encoders.close()
+        self.uploads.close()
+
+    async def read(self, job: Callable[[Index], T]) -> T:
+        """Run a job on the newest generation, off the event loop."""
+        return await self.work.run(lambda: self.live.read(job))
+
+    async def look(self, job: Callable[[Index], T]) -> T:
+        """Run a small job on the newest generation, in the queue of the pictures."""
+        return await self.pictures.run(lambda: self.live.read(job))
+
+    async def write(self, job: Callable[[Path], T]) -> T:
+        """Change the index, one at a time, and take the change over."""
+        return await self.work.run(lambda: self._written(job))
+
+    async def sample(self, sample_id: int) -> Sample:
+        """Return a sample; a 404 where there is none of that id."""
+        found = await self.look(lambda index: index.catalog.samples([sample_id]))
+        if not found:
+            raise unknown_sample(sample_id)
+        return found[0]
+
+    async def vet(self, upload: Upload) -> None:
+        """Raise MediaError where an upload cannot be read."""
+        await self.work.run(lambda: self._vetting.check(upload.path))
+
+    async def search_upload(self, upload: Upload, options: SearchOptions) -> SearchResult:
+        """Search for an uploaded file."""
+        options = replace(options, space=options.space or self.settings.space)
+        result = await self.read(lambda index: _searched(index, upload.path, options))
+        self.metrics.timed(vars(result.timing_ms))
+        return replace(result, query=replace(result.query, path=upload.name))
+
+    async def search_sample(self, sample_id: int, options: SearchOptions) -> SearchResult:
+        """Search for a sample: by its stored vector, or by its file where pixels are compared."""
+        options = replace(options, space=options.space or self.settings.space)
+        if options.verify:
+            result = await self.read(lambda index: _searched_sample(index, sample_id, options))
+        else:
+            future = self._by_id.submit(_Asked(sample_id, options))
+            result = await asyncio.wait_for(
+                asyncio.wrap_future(future), self.settings.allowance.seconds
+            )
+        self.metrics.timed(vars(result.timing_ms))
+        return result
+
+    def _open(self, path: Path) -> Index:
+        return Index(path, encoders=self._encoders.open)
+
+    def _written(self, job: Callable[[Path], T]) -> T:
+        with self._writing:
+            result = job(self.settings.index)
+        self.live.refresh()
+        return result
+
+    def _answer(self, asked: Sequence[_Asked]) -> Sequence[SearchResult | Exception]:
+        self.metrics.batches.labels("by-id").observe(len(asked))
+        groups: dict[SearchOptions, set[int]] = defaultdict(set)
+        for one in asked:
+            groups[one.options].add(one.sample_id)
+        answers: dict[_Asked, SearchResult | Exception] = {}
+        for options, ids in groups.items():
+            for sample_id, answer in self._of_group(options, sorted(ids)).items():
+                answers[_Asked(sample_id, options)] = answer
+        return [answers[one] for one in asked]
+
+    def _of_group(
+        self, options: SearchOptions, ids: list[int]
+    ) -> dict[int, SearchResult | Exception]:
+        wanted = {name: getattr(options, name) for name in ("k", "where", "min_score", "max_fpr")}
+        try:
+            found = self.live.read(
+                lambda index: index.searcher(options.space).search_samples(ids, **wanted)
+            )
+        except Exception as error:
+            return dict.fromkeys(ids, error)
+        return {
+            one: unknown_sample(one) if answer is None else answer
+            for one, answer in zip(ids, found, strict=True)
+        }
+
+    def _watch(self) -> None:
+        watch = self.metrics.watch
+        watch("dfindex_index_generation", "The generation in use.", lambda: self.live.generation)
+        watch("dfindex_queue_by_id", "Searches by id that wait.", lambda: len(self._by_id))
+        watch("dfindex_queue_work", "Jobs under way or waiting.", lambda: self.work.under_way)
+        watch(
+            "dfindex_queue_pictures",
+            "Pictures under way or waiting.",
+            lambda: self.pictures.under_way,
+        )
+
+
+def unknown_sample(sample_id: int) -> Problem:
+    """Return the 404 for an id."""
+    return Problem(404, f"the index holds no sample {sample_id}", "take an id from a search's hits")
+
+
+def _searched_sample(index: Index, sample_id: int, options: SearchOptions) -> SearchResult:
+    raw = index.catalog.raw_path(sample_id)
+    if raw is None:
+        raise unknown_sample(sample_id)
+    return _searched(index, Path(os.fsdecode(raw)), options)
+
+
+def _searched(index: Index, query: Path, options: SearchOptions) -> SearchResult:
+    return index.search(
+        query,
+        options.k,
+        where=options.where,
+        space=options.space,
+        min_score=options.min_score,
+        max_fpr=options.max_fpr,
+        verify=options.verify,
+    )

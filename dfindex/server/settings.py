@@ -1,0 +1,79 @@
+"""How the service is run: where it listens, who may use it, and what one request may cost."""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+
+from indexer.errors import UsageError
+
+SHORTEST_TOKEN = 16
+
+
+class Role(StrEnum):
+    """What a client may do: a viewer looks, an editor also labels and decides."""
+
+    VIEWER = "viewer"
+    EDITOR = "editor"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Allowance:
+    """What one request, and all of them together, may cost."""
+
+    upload_bytes: int = 64 << 20
+    upload_seconds: float = 60.0
+    pixels: int = 100_000_000
+    decode_seconds: float = 20.0
+    seconds: float = 60.0
+    waiting: int = 64
+    workers: int = 4
+    decoders: int = 2
+    uploads_a_minute: int = 600
+    wrong_tokens_a_minute: int = 10
+    kept_uploads: int = 64
+    kept_upload_bytes: int = 512 << 20
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServerSettings:
+    """Everything a service is started with.
+
+    ``tokens`` maps each token to its role; without any, every client has ``open_role``. Raise
+    UsageError where another than a loopback address would be served without a token.
+    """
+
+    index: Path
+    host: str = "127.0.0.1"
+    port: int = 8000
+    tokens: dict[str, Role] = field(default_factory=dict, repr=False)
+    no_auth: bool = False
+    open_role: Role = Role.EDITOR
+    names: tuple[str, ...] = ()
+    encoder: str | None = None
+    device: str = "auto"
+    precision: str = "auto"
+    space: str | None = None
+    allowance: Allowance = field(default_factory=Allowance)
+
+    def __post_init__(self) -> None:
+        if not (self.tokens or self.no_auth or is_loopback(self.host)):
+            raise UsageError(
+                f"expected a token, since {self.host} can be reached from other machines, "
+                "got none; give --token, or --no-auth to serve everyone who can connect"
+            )
+        if any(len(token) < SHORTEST_TOKEN or not token.isascii() for token in self.tokens):
+            raise UsageError(
+                f"expected tokens of at least {SHORTEST_TOKEN} ASCII characters, got a shorter "
+                "one; make one with: python3 -c 'import secrets; print(secrets.token_urlsafe())'"
+            )
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether an address to listen on can be reached from this machine only."""
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host == "localhost"

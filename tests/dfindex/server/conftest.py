@@ -1,0 +1,58 @@
+"""A small index of pictures, and the real application over it."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+from starlette.testclient import TestClient
+
+import dfindex
+from dfindex.server.app import create_app
+from dfindex.server.settings import Allowance, ServerSettings
+from tests.fake_encoder import NAME
+from tests.pictures import corpus
+
+Serve = Callable[..., TestClient]
+
+
+@pytest.fixture(scope="session")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Index 24 pictures, a text file and an empty file once; each test works on a copy."""
+    root = tmp_path_factory.mktemp("template")
+    corpus(root / "corpus", 24)
+    (root / "corpus" / "notes.txt").write_text("not a picture")
+    (root / "corpus" / "empty.jpg").touch()
+    dfindex.build([root / "corpus"], index=root / "index", encoder=NAME, workers=1).close()
+    return root
+
+
+@pytest.fixture
+def home(template: Path, tmp_path: Path) -> Path:
+    """Return a folder with a copy of the index; its corpus is the template's."""
+    shutil.copytree(template / "index", tmp_path / "index")
+    (tmp_path / "corpus").symlink_to(template / "corpus")
+    return tmp_path
+
+
+@pytest.fixture
+def serve(home: Path) -> Iterator[Serve]:
+    """Start applications over the index; their clients are closed at the end."""
+    with ExitStack() as clients:
+
+        def start(*, allowance: dict[str, Any] | None = None, **settings: Any) -> TestClient:
+            limits = Allowance(**{"decode_seconds": 30.0, **(allowance or {})})
+            app = create_app(ServerSettings(index=home / "index", allowance=limits, **settings))
+            client = TestClient(app, base_url="http://localhost", raise_server_exceptions=False)
+            return clients.enter_context(client)
+
+        yield start
+
+
+@pytest.fixture
+def client(serve: Serve) -> TestClient:
+    return serve()

@@ -1,0 +1,289 @@
+"""The API answers as the command line does, in the shapes of the interface."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import jsonschema
+import numpy as np
+import pytest
+from PIL import Image
+from starlette.testclient import TestClient
+
+import dfindex
+from tests.dfindex import schemas
+from tests.dfindex.server.conftest import Serve
+from tests.fake_encoder import NAME, MeanColour
+from tests.pictures import corpus, picture
+
+JSON = {"content-type": "application/json"}
+ERROR = schemas.record(
+    {
+        "error": schemas.record(
+            {
+                "code": {"type": "string", "pattern": "^[a-z_]+$"},
+                "message": {"type": "string", "minLength": 5},
+                "hint": {"type": "string"},
+            }
+        )
+    }
+)
+
+
+def ids(home: Path) -> dict[str, int]:
+    with dfindex.open(home / "index") as index:
+        _, samples = index.embeddings()
+    return {Path(one.path).name: one.id for one in samples}
+
+
+def test_an_uploaded_copy_is_found_first(client: TestClient, home: Path) -> None:
+    data = (home / "corpus" / "00004.png").read_bytes()
+    answer = client.post(
+        "/api/v1/search", files={"file": ("query.png", data)}, data={"k": "5", "verify": "false"}
+    )
+    assert answer.status_code == 200, answer.text
+    found = answer.json()
+    jsonschema.validate(found, schemas.SEARCH)
+    assert found["query"] == {
+        "path": "query.png",
+        "sha256": hashlib.sha256(data).hexdigest(),
+        "width": 48,
+        "height": 40,
+    }
+    assert [hit["rank"] for hit in found["hits"]] == [1, 2, 3, 4, 5]
+    assert found["hits"][0]["verdict"] == "exact"
+    assert Path(found["hits"][0]["sample"]["path"]).name == "00004.png"
+    assert found["completeness"] == {"seen": 26, "indexed": 24, "failed": 2}
+
+
+def test_a_verified_search_compares_pixels(client: TestClient, home: Path) -> None:
+    with Image.open(home / "corpus" / "00004.png") as image:
+        buffer = io.BytesIO()
+        image.save(buffer, "JPEG", quality=90)
+    answer = client.post("/api/v1/search", files={"file": buffer.getvalue()})
+    found = answer.json()
+    jsonschema.validate(found, schemas.SEARCH)
+    assert found["timing_ms"]["verify"] > 0
+    assert Path(found["hits"][0]["sample"]["path"]).name == "00004.png"
+
+
+def test_a_search_by_id_is_what_exhaustive_search_finds(client: TestClient, home: Path) -> None:
+    with dfindex.open(home / "index") as index:
+        vectors, samples = index.embeddings()
+    for row in (0, 7, 23):
+        body = {"sample_id": samples[row].id, "k": 6, "verify": False}
+        found = client.post("/api/v1/search", json=body).json()
+        jsonschema.validate(found, schemas.SEARCH)
+        similarity = vectors @ vectors[row]
+        expected = np.argsort(-similarity, kind="stable")[:6]
+        assert [hit["sample"]["id"] for hit in found["hits"]] == [samples[i].id for i in expected]
+        scores = [hit["score"] for hit in found["hits"]]
+        np.testing.assert_allclose(scores, similarity[expected], atol=1e-5)
+        assert found["hits"][0]["verdict"] == "exact"
+
+
+def test_a_search_by_id_verifies_where_asked(client: TestClient, home: Path) -> None:
+    body = {"sample_id": ids(home)["00002.png"], "k": 3}
+    found = client.post("/api/v1/search", json=body).json()
+    assert found["hits"][0]["verdict"] == "exact"
+    assert found["timing_ms"]["embed"] > 0
+
+
+def test_where_and_min_score_restrict(client: TestClient, home: Path) -> None:
+    wanted = {"sample_id": ids(home)["00001.png"], "verify": False, "k": 20}
+    body = wanted | {"where": "path like '%/0001%'"}
+    found = client.post("/api/v1/search", json=body).json()
+    names = {Path(hit["sample"]["path"]).name for hit in found["hits"]}
+    assert names == {f"{number:05d}.png" for number in range(10, 20)}
+    found = client.post("/api/v1/search", json=wanted | {"min_score": 0.999}).json()
+    assert [Path(hit["sample"]["path"]).name for hit in found["hits"]] == ["00001.png"]
+
+
+def test_two_files_are_compared(client: TestClient, home: Path) -> None:
+    first, second = ((home / "corpus" / f"0000{n}.png").read_bytes() for n in (1, 1))
+    answer = client.post("/api/v1/compare", files={"a": ("x.png", first), "b": ("y.png", second)})
+    found = answer.json()
+    assert (found["a"], found["b"], found["verdict"]) == ("x.png", "y.png", "exact")
+    missing = client.post("/api/v1/compare", files={"a": ("x.png", first)})
+    assert missing.status_code == 400
+    jsonschema.validate(missing.json(), ERROR)
+
+
+def test_status_failures_and_samples(client: TestClient, home: Path) -> None:
+    jsonschema.validate(client.get("/api/v1/status").json(), schemas.STATUS)
+    failures = client.get("/api/v1/failures").json()
+    jsonschema.validate(failures["failures"], schemas.FAILURES)
+    assert failures["total"] == 2
+    known = ids(home)
+    seen, after = [], 0
+    while after is not None:
+        page = client.get("/api/v1/samples", params={"limit": 7, "after": after}).json()
+        assert page["total"] == 24
+        seen += [one["id"] for one in page["samples"]]
+        after = page["next"]
+    assert sorted(known.values()) == seen
+    one = client.get(f"/api/v1/samples/{known['00003.png']}").json()
+    jsonschema.validate(one, schemas.SAMPLE)
+    assert Path(one["path"]).name == "00003.png"
+
+
+def test_pictures_are_served_as_indexed(client: TestClient, home: Path) -> None:
+    known = ids(home)
+    path = home / "corpus" / "00003.png"
+    served = client.get(f"/api/v1/samples/{known['00003.png']}/file")
+    assert served.content == path.read_bytes()
+    assert served.headers["content-type"] == "image/png"
+    assert "sandbox" in served.headers["content-security-policy"]
+    small = client.get(f"/api/v1/samples/{known['00003.png']}/thumbnail", params={"size": 20})
+    with Image.open(io.BytesIO(small.content)) as image:
+        assert image.size == (48, 40)  # never made larger than it is
+        mean = np.asarray(image, np.float64).mean()
+    with Image.open(path) as original:
+        assert abs(np.asarray(original, np.float64).mean() - mean) < 3
+
+
+def test_a_changed_file_is_not_served(serve: Serve, tmp_path: Path) -> None:
+    path = corpus(tmp_path / "own", 3, first_seed=700)[1]
+    dfindex.build([tmp_path / "own"], index=tmp_path / "index", encoder=NAME, workers=1).close()
+    client = serve()
+    known = ids(tmp_path)
+    picture(999).save(path)
+    for place in ("file", "thumbnail"):
+        answer = client.get(f"/api/v1/samples/{known['00001.png']}/{place}")
+        assert answer.status_code in (200, 404)
+    with dfindex.open(tmp_path / "index") as index:
+        _, samples = index.embeddings(where="path like '%/own/00001.png'")
+    answer = client.get(f"/api/v1/samples/{samples[0].id}/file")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (404, "gone")
+    path.unlink()
+    path.symlink_to("/etc/passwd")
+    answer = client.get(f"/api/v1/samples/{samples[0].id}/file")
+    assert answer.status_code == 404
+    answer = client.get(f"/api/v1/samples/{samples[0].id}/thumbnail")
+    assert answer.status_code == 404
+
+
+def test_a_label_is_set_and_searched_for(client: TestClient, home: Path) -> None:
+    known = ids(home)
+    body = {"sample_id": known["00005.png"], "label": "fake", "generator": "sd1.5"}
+    assert client.post("/api/v1/labels", json=body).json() == {"labelled": 1}
+    assert client.get(f"/api/v1/samples/{known['00005.png']}").json()["label"] == "fake"
+    rows = client.get("/api/v1/labels").json()["labels"]
+    assert [(Path(row["path"]).name, row["generator"]) for row in rows] == [("00005.png", "sd1.5")]
+    body = {"sample_id": known["00001.png"], "where": "label = 'fake'", "verify": False}
+    hits = client.post("/api/v1/search", json=body).json()["hits"]
+    assert [hit["sample"]["id"] for hit in hits] == [known["00005.png"]]
+
+
+def test_a_writer_elsewhere_is_a_conflict(client: TestClient, home: Path) -> None:
+    from indexer.store.writer import IndexWriter
+
+    with IndexWriter(home / "index"):
+        body = {"sample_id": ids(home)["00005.png"], "label": "fake"}
+        answer = client.post("/api/v1/labels", json=body)
+    assert answer.status_code == 409
+    assert answer.json()["error"]["code"] == "locked"
+
+
+def test_a_new_generation_is_seen_without_a_restart(client: TestClient, home: Path) -> None:
+    corpus(home / "more", 2, first_seed=400)
+    data = (home / "more" / "00001.png").read_bytes()
+    before = client.get("/readyz").json()["generation"]
+    dfindex.build([home / "more"], index=home / "index", encoder=NAME, workers=1).close()
+    until = time.monotonic() + 30
+    while client.get("/readyz").json()["generation"] == before and time.monotonic() < until:
+        time.sleep(0.1)
+    answer = client.post("/api/v1/search", files={"file": data}, data={"verify": "false"})
+    assert Path(answer.json()["hits"][0]["sample"]["path"]) == home / "more" / "00001.png"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "arguments", "status"),
+    [
+        ("GET", "/api/v1/samples/999999", {}, 404),
+        ("GET", "/api/v1/samples/-1", {}, 422),
+        ("GET", "/api/v1/samples/99999999999999999999", {}, 422),
+        ("GET", "/api/v1/samples/x", {}, 422),
+        ("GET", "/api/v1/samples/999999/file", {}, 404),
+        ("GET", "/api/v1/samples/..%2f..%2fetc/file", {}, 404),
+        ("GET", "/api/v1/samples?where=nonsense(1)", {}, 422),
+        ("GET", "/api/v1/nothing", {}, 404),
+        ("GET", "/static/../app.py", {}, 404),
+        ("GET", "/static/%2e%2e/app.py", {}, 404),
+        ("DELETE", "/api/v1/status", {}, 405),
+        ("POST", "/api/v1/search", {"json": {"sample_id": 999999, "verify": False}}, 404),
+        ("POST", "/api/v1/search", {"json": {"sample_id": 999999}}, 404),
+        ("POST", "/api/v1/search", {"json": {"sample_id": "1; drop"}}, 422),
+        ("POST", "/api/v1/search", {"json": {"sample_id": 1, "k": 0}}, 422),
+        ("POST", "/api/v1/search", {"json": {"sample_id": 1, "path": "/etc/passwd"}}, 422),
+        ("POST", "/api/v1/search", {"json": {"sample_id": 1, "where": "1=1;drop"}}, 422),
+        ("POST", "/api/v1/search", {"json": {"sample_id": 1, "max_fpr": 1e-9}}, 422),
+        ("POST", "/api/v1/search", {"json": {"sample_id": 1, "space": "other"}}, 422),
+        ("POST", "/api/v1/search", {"json": [1]}, 422),
+        ("POST", "/api/v1/search", {"content": "{", "headers": JSON}, 400),
+        ("POST", "/api/v1/search", {"content": "x"}, 415),
+        ("POST", "/api/v1/search", {"data": {"k": "3"}}, 415),
+        ("POST", "/api/v1/search", {"files": {"other": b"x"}}, 400),
+        ("POST", "/api/v1/search", {"files": {"file": b"not a picture"}}, 415),
+        ("POST", "/api/v1/search", {"files": {"file": b""}}, 422),
+        ("POST", "/api/v1/search", {"files": {"file": b"\x89PNG\r\n\x1a\n"}}, 422),
+        ("POST", "/api/v1/labels", {"json": {"sample_id": 1, "label": "maybe"}}, 422),
+        ("POST", "/api/v1/labels", {"json": {"sample_id": 999999, "label": "fake"}}, 404),
+    ],
+)  # fmt: skip
+def test_errors_have_one_shape(
+    client: TestClient, method: str, path: str, arguments: dict[str, object], status: int
+) -> None:
+    answer = client.request(method, path, **arguments)
+    assert answer.status_code == status, answer.text
+    jsonschema.validate(answer.json(), ERROR)
+
+
+def test_requests_that_come_together_share_a_pass(
+    serve: Serve, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = serve(allowance={"workers": 8})
+    sizes: list[int] = []
+    encode = MeanColour.encode
+
+    def noted(self: MeanColour, images: np.ndarray) -> object:
+        sizes.append(len(images))
+        time.sleep(0.05)
+        return encode(self, images)
+
+    monkeypatch.setattr(MeanColour, "encode", noted)
+    files = [(home / "corpus" / f"{n:05d}.png").read_bytes() for n in range(8)]
+
+    def ask(data: bytes) -> str:
+        answer = client.post("/api/v1/search", files={"file": data}, data={"verify": "false"})
+        return Path(answer.json()["hits"][0]["sample"]["path"]).name
+
+    with ThreadPoolExecutor(8) as pool:
+        names = list(pool.map(ask, files))
+    assert names == [f"{n:05d}.png" for n in range(8)]
+    assert sum(sizes) == 8
+    assert max(sizes) > 1
+
+
+def test_metrics_count_what_was_asked(client: TestClient, home: Path) -> None:
+    client.post("/api/v1/search", json={"sample_id": ids(home)["00001.png"], "verify": False})
+    client.get("/api/v1/samples/999999")
+    words = client.get("/metrics").text
+    assert 'route="/api/v1/search",status="200"} 1.0' in words.replace('method="POST",', "")
+    assert 'status="404"' in words
+    with dfindex.open(home / "index") as index:
+        assert f"dfindex_index_generation {float(index.generation)}" in words
+    assert 'dfindex_stage_seconds_count{stage="retrieve"} 1.0' in words
+
+
+def test_the_description_is_openapi_and_names_every_route(client: TestClient) -> None:
+    described = client.get("/openapi.json").json()
+    assert described["openapi"].startswith("3.1")
+    assert set(described["paths"]["/api/v1/search"]["post"]["requestBody"]["content"]) == {
+        "multipart/form-data",
+        "application/json",
+    }
