@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from indexer.store.ann_cache import AnnInfo
     from indexer.store.catalog import Catalog, Failure, MediaCounts
     from indexer.store.space import Space
-    from indexer.types import Encoder, Float32, Sample
+    from indexer.types import Encoder, Float32, Preset, Sample
     from search.query import Searcher
     from search.results import SearchResult
 
@@ -292,12 +292,19 @@ def _ann(info: AnnInfo) -> dict[str, Any]:
     return {"kind": info.kind, "rows": info.rows, "recall_at_10": info.recall_at_10}
 
 
-def open_encoder(encoder: str | Path | Encoder | None, device: str, precision: str) -> Encoder:
+def open_encoder(
+    encoder: str | Path | Encoder | None,
+    device: str,
+    precision: str,
+    *,
+    preset: str | Preset | None = None,
+    layer: int = -1,
+) -> Encoder:
     """Return an encoder: the object itself, or the one a name or folder stands for."""
     from indexer.encoders.registry import deferred
 
     if encoder is None or isinstance(encoder, str | Path):
-        return deferred(encoder, device=device, precision=precision)
+        return deferred(encoder, device=device, precision=precision, preset=preset, layer=layer)
     return encoder
 
 

@@ -65,9 +65,14 @@ def prepare(image: Image.Image, preset: Preset) -> UInt8:
     filter_ = _FILTERS[preset.interpolation]
     if preset.resize_to is None:
         return np.asarray(image.resize((preset.size, preset.size), filter_))
+    return np.asarray(_centre(resized(image, preset), preset.size))
+
+
+def resized(image: Image.Image, preset: Preset) -> Image.Image:
+    """Return a picture as a preset's crop is taken from it; the far ends of long ones are cut."""
     near = _without_far_ends(image)
-    resized = near.resize(_scaled(near.width, near.height, preset.resize_to), filter_)
-    return np.asarray(_centre(resized, preset.size))
+    size = _scaled(near.width, near.height, preset.resize_to or preset.size)
+    return near.resize(size, _FILTERS[preset.interpolation])
 
 
 def needed(preset: Preset) -> int:

@@ -22,7 +22,10 @@ COMMANDS = {
     "compact": "maintain",
     "doctor": "maintain",
     "label": "label",
+    "detect": "detect",
+    "explain": "explain",
     "models": "models",
+    "serve": "serve",
     "bench": "bench",
 }
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from indexer.encoders import assemble, weights
-from indexer.encoders.known import KNOWN, EncoderEntry
+from indexer.encoders.known import KNOWN, MISTAKEN_PROCESSOR, EncoderEntry
 from indexer.errors import EncoderError, WeightsError
 from indexer.types import EncoderSpec, Head, Layout, Preset
 
@@ -27,7 +27,7 @@ class Options:
 
     device: str = "auto"
     precision: str = "auto"
-    preset: str | None = None
+    preset: str | Preset | None = None
     layer: int = -1
     allow_pickle: bool = False
 
@@ -47,7 +47,7 @@ def describe_folder(
     sha256 = weights.file_sha256(path)
     _require_sha256(entry, sha256, path)
     entry = entry or next((known for known in KNOWN if known.weights_sha256 == sha256), None)
-    wish = options.preset or (entry.preset if entry else None)
+    wish = options.preset or (entry.preset if entry else _family_preset(folder, checkpoint))
     preset = _preset(folder, checkpoint, config, wish)
     spec = replace(_spec(folder, checkpoint, sha256, config, entry, preset), layer=options.layer)
 
@@ -142,10 +142,12 @@ def _preset(
     folder: Path,
     checkpoint: assemble.Checkpoint,
     config: Mapping[str, Any],
-    wish: str | None,
+    wish: str | Preset | None,
 ) -> Preset:
     size = checkpoint.architecture.image
-    if wish and wish != OWN_PRESET:
+    if isinstance(wish, Preset):
+        preset = wish
+    elif wish and wish != OWN_PRESET:
         preset = named_preset(wish)
     else:
         preset = _own_preset(folder, checkpoint, config)
@@ -155,6 +157,25 @@ def _preset(
             "choose a preset of that size"
         )
     return preset
+
+
+def _family_preset(folder: Path, checkpoint: assemble.Checkpoint) -> str | None:
+    """Return the authors' preset for what is built as CommunityForensics is, whatever its weights.
+
+    Weights of that design come with the CLIP statistics that its author calls a mistake, or with
+    none at all; statistics of their own are believed.
+    """
+    a = checkpoint.architecture
+    if (a.hidden, a.depth, a.mlp, a.patch, a.labels) != (384, 12, 1536, 16, 1):
+        return None
+    processor = read_json(folder / "preprocessor_config.json", optional=True)
+    prefixed = checkpoint.layout is Layout.TIMM_VIT_PREFIXED
+    told = bool(processor) and not MISTAKEN_PROCESSOR.items() <= processor.items()
+    if told or (checkpoint.layout is not Layout.HF_VIT and not prefixed):
+        return None
+    if checkpoint.layout is Layout.HF_VIT and not processor:
+        return None
+    return {384: "commfor-author", 224: "commfor-author-224"}.get(a.image)
 
 
 def named_preset(name: str) -> Preset:

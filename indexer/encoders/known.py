@@ -45,6 +45,18 @@ _AUTHOR_PRESET = (
     "statistics of the published preprocessor_config.json (preset commfor-hf) he calls a mistake."
 )
 
+# What buildborderless published as preprocessor_config.json, and the author calls a mistake.
+MISTAKEN_PROCESSOR = {
+    "do_normalize": True,
+    "do_resize": True,
+    "do_center_crop": True,
+    "crop_size": 384,
+    "image_mean": [0.48145466, 0.4578275, 0.40821073],
+    "image_std": [0.26862954, 0.26130258, 0.27577711],
+    "resample": 3,
+    "size": {"shortest_edge": 440},
+}
+
 KNOWN: tuple[EncoderEntry, ...] = (
     EncoderEntry(
         name="commfor",

@@ -19,9 +19,18 @@ from indexer.encoders.folder import (
 )
 from indexer.encoders.known import KNOWN, EncoderEntry
 from indexer.errors import EncoderError, UsageError
-from indexer.types import Encoder, EncoderSpec, Head, Layout
+from indexer.types import Encoder, EncoderSpec, Head, Layout, Preset
 
-__all__ = ["DEFAULT", "EncoderEntry", "available", "deferred", "load", "register", "show"]
+__all__ = [
+    "DEFAULT",
+    "EncoderEntry",
+    "available",
+    "deferred",
+    "load",
+    "register",
+    "show",
+    "with_heads",
+]
 
 DEFAULT = "dfindex-copy-s16"
 PACKAGED = Path(__file__).parent / "packaged"
@@ -64,7 +73,7 @@ def load(
     *,
     device: str = "auto",
     precision: str = "auto",
-    preset: str | None = None,
+    preset: str | Preset | None = None,
     layer: int = -1,
     allow_pickle: bool = False,
 ) -> Encoder:
@@ -82,10 +91,21 @@ def load(
 
 
 def deferred(
-    name_or_folder: str | Path | None = None, *, device: str = "auto", precision: str = "auto"
+    name_or_folder: str | Path | None = None,
+    *,
+    device: str = "auto",
+    precision: str = "auto",
+    preset: str | Preset | None = None,
+    layer: int = -1,
 ) -> Encoder:
     """Return an encoder as `load` does, which is only loaded when it first reads a picture."""
-    return Deferred(*_describe(name_or_folder, Options(device=device, precision=precision)))
+    options = Options(device=device, precision=precision, preset=preset, layer=layer)
+    return Deferred(*_describe(name_or_folder, options))
+
+
+def with_heads() -> list[str]:
+    """List the names of known encoders that can tell real from fake."""
+    return [entry.name for entry in KNOWN if entry.head is not Head.NONE and entry.loadable]
 
 
 def _describe(

@@ -60,9 +60,7 @@ def _compact_space(writer: IndexWriter, space: str) -> int:
     old = [one for one in writer.catalog.segments(space) if _worth_it(writer, one, dead)]
     if not _has_dead(writer, old, dead) and len(old) < 2:
         return 0
-    new = [
-        _write(writer, old[0], *batch) for batch in _batches(writer, old, dead)
-    ]
+    new = [_write(writer, old[0], *batch) for batch in _batches(writer, old, dead)]
     writer.catalog.swap_segments([one.id for one in old], new)
     AnnCache(folder.ann).drop()
     writer.publish()

@@ -17,39 +17,7 @@ from indexer.encoders.registry import load
 from indexer.encoders.weights import read_header
 from indexer.errors import WeightsError
 from indexer.types import Head, Layout
-
-COMMFOR = {  # config.json of buildborderless/CommunityForensics-DeepfakeDet-ViT, value by value
-    "architectures": ["ViTForImageClassification"],
-    "attention_probs_dropout_prob": 0.0,
-    "hidden_act": "gelu",
-    "hidden_dropout_prob": 0.0,
-    "hidden_size": 384,
-    "image_size": 384,
-    "initializer_range": 0.02,
-    "input_size": 384,
-    "intermediate_size": 1536,
-    "layer_norm_eps": 1e-06,
-    "model_type": "vit",
-    "num_attention_heads": 6,
-    "num_channels": 3,
-    "num_labels": 1,
-    "num_hidden_layers": 12,
-    "patch_size": 16,
-    "qkv_bias": True,
-    "torch_dtype": "float32",
-    "transformers_version": "5.4.0",
-}
-PROCESSOR = {  # its preprocessor_config.json
-    "do_normalize": True,
-    "do_resize": True,
-    "do_center_crop": True,
-    "crop_size": 384,
-    "image_mean": [0.48145466, 0.4578275, 0.40821073],
-    "image_std": [0.26862954, 0.26130258, 0.27577711],
-    "resample": 3,
-    "size": {"shortest_edge": 440},
-    "image_processor_type": "CLIPImageProcessor",
-}
+from tests.lookalikes import COMMFOR, COMMFOR_PROCESSOR, write_commfor, write_commfor_owens
 
 
 def small_timm(**options: Any) -> Any:
@@ -68,7 +36,7 @@ def write(folder: Path, tensors: dict[str, torch.Tensor], config: dict[str, Any]
     save_file({k: v.contiguous() for k, v in tensors.items()}, folder / "model.safetensors")
     (folder / "config.json").write_text(json.dumps(config))
     size = config.get("image_size", 32)
-    processor = {**PROCESSOR, "crop_size": size, "size": {"shortest_edge": size}}
+    processor = {**COMMFOR_PROCESSOR, "crop_size": size, "size": {"shortest_edge": size}}
     (folder / "preprocessor_config.json").write_text(json.dumps(processor))
     return folder
 
@@ -76,24 +44,9 @@ def write(folder: Path, tensors: dict[str, torch.Tensor], config: dict[str, Any]
 @pytest.fixture(scope="module")
 def commfor(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """Both published layouts of the same random weights: Hugging Face's and OwensLab's."""
-    from transformers.models.vit.configuration_vit import ViTConfig
-    from transformers.models.vit.modeling_vit import ViTForImageClassification
-
     root = tmp_path_factory.mktemp("commfor")
-    with torch.device("meta"):
-        model = ViTForImageClassification(ViTConfig(**COMMFOR))
-    model.to_empty(device="cpu")
-    generator = torch.Generator().manual_seed(1)
-    for tensor in model.parameters():
-        tensor.data.normal_(0, 0.05, generator=generator)
-    model.save_pretrained(root / "hf")
-    (root / "hf" / "config.json").write_text(json.dumps(COMMFOR))
-    (root / "hf" / "preprocessor_config.json").write_text(json.dumps(PROCESSOR))
-    from safetensors.torch import load_file
-
-    timm = layouts.hf_to_timm(load_file(root / "hf" / "model.safetensors"))
-    write(root / "owens", {f"vit.{k}": v for k, v in timm.items()}, {"image_size": 384})
-    return root / "hf", root / "owens"
+    hf = write_commfor(root / "hf")
+    return hf, write_commfor_owens(root / "owens", like=hf)
 
 
 def test_sizes_and_inventories_equal_the_published_ones(commfor: tuple[Path, Path]) -> None:

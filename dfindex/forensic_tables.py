@@ -1,0 +1,72 @@
+"""What the forensic commands print for people."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from dfindex.calibrating import OrientationCheck
+    from dfindex.detection import Detection
+
+_UNSURE = ("unverified", "undetermined")
+
+
+def detections_table(rows: Sequence[Detection]) -> None:
+    """List what a head says of each picture, and below what that rests on."""
+    table = _folding("path", "p(fake)", "word", "from")
+    for row in rows:
+        chance = "" if row.probability_fake is None else f"{row.probability_fake:.4f}"
+        origin = row.problem or ("the index" if row.from_index else f"{row.views} view(s)")
+        table.add_row(Text(row.path), chance, row.word.value, Text(origin))
+    console = _console()
+    console.print(table)
+    if rows:
+        _footing(console, rows[0])
+
+
+def _footing(console: Console, row: Detection) -> None:
+    at = f"@{row.revision[:12]}" if row.revision else ""
+    console.print(
+        f"{row.encoder}{at}, preset {row.preset}, orientation {row.orientation}, "
+        + ("no threshold given" if row.threshold is None else f"fake from {row.threshold:.4f}")
+    )
+    if row.orientation in _UNSURE:
+        console.print(
+            "Which way this head points is not known, so every picture is undecided: run "
+            "dfindex doctor --orientation --labels CSV with this encoder."
+        )
+    if row.threshold is None:
+        console.print(
+            "p(fake) is the head's own figure, not calibrated on your pictures; "
+            "see --fpr and --calibrate."
+        )
+
+
+def orientation_summary(check: OrientationCheck) -> None:
+    """Say which way a head points."""
+    console = _console()
+    low, high = check.ci95
+    console.print(
+        f"{check.encoder}, preset {check.preset}: {check.finding.value} "
+        f"(AUC {check.auc:.3f}, 95 % {low:.3f} to {high:.3f}; {check.fake} fake, {check.real} real)"
+    )
+    if low <= 0.5 <= high:
+        console.print("So few pictures, or so close to chance, that more should be labelled.")
+    for line in check.unread:
+        console.print(Text(f"not read: {line}"))
+
+
+def _folding(*columns: str) -> Table:
+    table = Table()
+    for column in columns:
+        table.add_column(column, overflow="fold", no_wrap=column == "word")
+    return table
+
+
+def _console() -> Console:
+    return Console(soft_wrap=False, highlight=False)
