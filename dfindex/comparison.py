@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from PIL import Image
 
 from indexer.decode import Limits, decode_image, read_file
 from search.compare import Comparison, compare_images
+from search.results import Match
 from search.verdict import Verdict
-
-if TYPE_CHECKING:
-    from search.results import Match
 
 
 @dataclass(frozen=True, kw_only=True)
