@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from threadpoolctl import threadpool_limits
@@ -23,7 +23,9 @@ from indexer.store.labelling import assign_labels
 from indexer.store.patch_codec import PatchCodec
 from indexer.store.scan import Scan
 from indexer.store.writer import IndexWriter, NewSample
-from indexer.types import Encoder
+from indexer.types import Encoder, Kind, Span
+from indexer.video import Sampling
+from indexer.video_assembly import Assembly
 
 COMMIT_SECONDS = 4.0
 COMMIT_SAMPLES = 1024
@@ -72,6 +74,7 @@ class BuildOptions:
     batch_size: int | None = None
     loaded_from: str
     limits: Limits = field(default_factory=Limits)
+    sampling: Sampling = field(default_factory=Sampling)
     labels: Path | None = None
     label_from_folders: bool = False
     prune: bool = False
@@ -159,7 +162,12 @@ def _read_all(
     progress: Progress,
 ) -> _Tally:
     collector = _Collector(writer, encoder, options.loaded_from)
-    pool = DecodePool(workers=options.workers, preset=encoder.spec.preset, limits=options.limits)
+    pool = DecodePool(
+        workers=options.workers,
+        preset=encoder.spec.preset,
+        limits=options.limits,
+        sampling=options.sampling,
+    )
     batch_size = options.batch_size or batch_size_for(encoder)
     # One thread for NumPy's products: the cores are busy with the encoder, and a product that is
     # split over them would wait for each.
@@ -168,7 +176,7 @@ def _read_all(
         streams = streams_for(encoder)
         for read in extract(encoder, stream, batch_size=batch_size, streams=streams):
             collector.add(read)
-            progress.advanced(1)
+            progress.advanced(int(read.prepared.last))
     return collector.tally
 
 
@@ -187,6 +195,7 @@ class _Collector:
         self._codec = writer.codec(self._spec)
         self._known = writer.embedded_contents(self._spec.fingerprint)
         self._waiting: list[Read] = []
+        self._assembly = Assembly()
         self._samples: list[NewSample] = []
         self._linked: list[LinkedFile] = []
         self._failed: list[FailedFile] = []
@@ -217,13 +226,10 @@ class _Collector:
         prepared = read.prepared
         if prepared.problem is not None:
             self._add_failure(prepared)
-        elif read.vector is None or read.patches is None or self.knows(str(prepared.sha256)):
-            self._linked.append(LinkedFile(file=prepared.file, sha256=str(prepared.sha256)))
-            self.tally.linked += 1
-        else:
-            self._known.add(bytes.fromhex(str(prepared.sha256)))
+        elif read.vector is None or read.patches is None:
+            self._link(prepared)
+        elif prepared.span is not None or self._is_new(prepared):
             self._add_sample(read)
-            self.tally.embedded += 1
         if self._is_due():
             self._commit()
 
@@ -232,7 +238,21 @@ class _Collector:
         self._failed.append(
             FailedFile(file=prepared.file, sha256=prepared.sha256, problem=prepared.problem)
         )
+        self._assembly.give_up(prepared.file.raw)
         self.tally.failed += 1
+
+    def _is_new(self, prepared: Prepared) -> bool:
+        """Count a content as embedded, unless it is known: then its file is one more of it."""
+        if self.knows(str(prepared.sha256)):
+            self._link(prepared)
+            return False
+        self._known.add(bytes.fromhex(str(prepared.sha256)))
+        self.tally.embedded += 1
+        return True
+
+    def _link(self, prepared: Prepared) -> None:
+        self._linked.append(LinkedFile(file=prepared.file, sha256=str(prepared.sha256)))
+        self.tally.linked += 1
 
     def _add_sample(self, read: Read) -> None:
         if self._codec is None:
@@ -240,7 +260,17 @@ class _Collector:
             if len(self._waiting) >= CODEC_SAMPLES:
                 self._fit_codec()
             return
-        self._samples.append(_sample(self._codec, read))
+        self._take(self._codec, read)
+
+    def _take(self, codec: PatchCodec, read: Read) -> None:
+        """Have a sample committed; a frame only when its video is whole."""
+        sample, prepared = _sample(codec, read), read.prepared
+        if prepared.span is None:
+            self._samples.append(sample)
+            return
+        frames = self._assembly.add(sample, last=prepared.last)
+        if frames and self._is_new(prepared):
+            self._samples += frames
 
     def _fit_codec(self) -> None:
         """Fit a new space's patch compression to its first pictures."""
@@ -249,8 +279,9 @@ class _Collector:
         tokens = np.concatenate([one.patches for one in self._waiting if one.patches is not None])
         self._codec = PatchCodec.fit(tokens)
         self._writer.add_space(self._spec, self._codec, loaded_from=self._loaded_from)
-        self._samples = [_sample(self._codec, one) for one in self._waiting]
-        self._waiting = []
+        waiting, self._waiting = self._waiting, []
+        for one in waiting:
+            self._take(self._codec, one)
 
     def _is_due(self) -> bool:
         late = time.monotonic() - self._committed_at >= COMMIT_SECONDS
@@ -293,7 +324,13 @@ def _sample(codec: PatchCodec, read: Read) -> NewSample:
         vector=read.vector,
         patch_row=codec.encode(read.patches[None])[0],
         head_row=read.head,
+        **_when(prepared.span),
     )
+
+
+def _when(span: Span | None) -> dict[str, Any]:
+    """Return what a frame's sample says beyond a picture's."""
+    return {} if span is None else {"kind": Kind.FRAME, **asdict(span)}
 
 
 def _label(

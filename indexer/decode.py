@@ -13,6 +13,7 @@ import stat
 import struct
 from dataclasses import dataclass
 from functools import cache
+from io import BufferedReader
 from pathlib import Path
 
 from PIL import Image, UnidentifiedImageError
@@ -48,11 +49,17 @@ _TURNS = {
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """What one file may cost: pixels, bytes, seconds."""
+    """What one file may cost: pixels of a picture or frame, bytes, seconds.
+
+    A video is not held in memory, so it may be larger; ``seconds`` are then those of each frame,
+    ``video_seconds`` those of all.
+    """
 
     pixels: int = 178_956_970
     bytes: int = 1 << 30
     seconds: float = 60.0
+    video_bytes: int = 1 << 36
+    video_seconds: float = 900.0
 
 
 @dataclass(frozen=True)
@@ -70,28 +77,60 @@ class DecodedImage:
 
 def read_file(path: bytes | Path, *, limits: Limits) -> bytes:
     """Return a file's bytes; raise MediaError where it is none, empty, too large or unreadable."""
+    with open_file(path) as file:
+        return read_rest(file, limits.bytes)
+
+
+def open_file(path: bytes | Path) -> BufferedReader:
+    """Open a file for reading; raise MediaError where it is none, or cannot be read."""
     try:
         _expect_file(os.stat(path))
         # What was a file may be a pipe by now, which would block for ever; opened so it does not.
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
-        with os.fdopen(descriptor, "rb") as file:
-            status = os.fstat(descriptor)
-            _expect_file(status)
-            if status.st_size > limits.bytes:
-                raise _too_large(f"{status.st_size} bytes", f"{limits.bytes} bytes")
-            data = file.read(status.st_size + 1)
+        file = os.fdopen(descriptor, "rb")
+        try:
+            _expect_file(os.fstat(descriptor))
+        except MediaError:
+            file.close()
+            raise
     except OSError as error:
-        name = os.fsencode(path).decode("utf-8", "backslashreplace")
-        raise MediaError(
-            Reason.UNREADABLE, f"{name} cannot be read: {error.strerror or error}"
-        ) from error
-    if not data:
-        raise MediaError(Reason.EMPTY, "the file has no bytes")
-    if len(data) > status.st_size:
+        raise _unreadable(path, error) from error
+    return file
+
+
+def read_rest(file: BufferedReader, most: int) -> bytes:
+    """Return all bytes of an open file; raise MediaError where there are none, or too many."""
+    try:
+        size = os.fstat(file.fileno()).st_size
+        check_bytes(size, most)
+        file.seek(0)
+        data = file.read(size + 1)
+    except OSError as error:
+        raise _unreadable("the file", error) from error
+    if len(data) > size:
         raise MediaError(
             Reason.UNREADABLE, "the file grew while it was read; build again when it is complete"
         )
     return data
+
+
+def _unreadable(path: bytes | Path | str, error: OSError) -> MediaError:
+    name = os.fsencode(path).decode("utf-8", "backslashreplace")
+    return MediaError(Reason.UNREADABLE, f"{name} cannot be read: {error.strerror or error}")
+
+
+def check_pixels(width: int, height: int, limits: Limits) -> None:
+    """Raise MediaError where a picture or frame has more pixels than are allowed."""
+    if width * height > limits.pixels:
+        raise _too_large(f"{width} x {height} pixels", f"{limits.pixels} pixels")
+
+
+def check_bytes(size: int, most: int) -> None:
+    """Raise MediaError where a file has more bytes than are allowed, or none."""
+    if size > most:
+        raise _too_large(f"{size} bytes", f"{most} bytes")
+    if not size:
+        raise MediaError(Reason.EMPTY, "the file has no bytes")
 
 
 def _expect_file(status: os.stat_result) -> None:
@@ -233,8 +272,7 @@ def _decoded(image: Image.Image, limits: Limits, at_least: int | None) -> Decode
     width, height = image.size
     if width < 1 or height < 1:
         raise MediaError(Reason.TRUNCATED, f"the header says {width} x {height} pixels")
-    if width * height > limits.pixels:
-        raise _too_large(f"{width} x {height} pixels", f"{limits.pixels} pixels")
+    check_pixels(width, height, limits)
     format_ = str(image.format)
     is_jpeg = format_ in ("JPEG", "MPO")
     if at_least is not None and is_jpeg:

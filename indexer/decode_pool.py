@@ -11,18 +11,33 @@ from indexer.corpus import FoundFile
 from indexer.decode import Limits
 from indexer.decode_process import DecodeProcess, Prepared
 from indexer.types import Preset
+from indexer.video import Sampling
 
 __all__ = ["DecodePool", "Prepared"]
 
+FRAMES_AHEAD = 64  # of videos, decoded before they are asked for
+
 
 class DecodePool(Closing):
-    """Worker processes that read, hash, decode and shape files for one preset."""
+    """Worker processes that read, hash, decode and shape files for one preset.
 
-    def __init__(self, *, workers: int, preset: Preset, limits: Limits | None = None) -> None:
+    Frames of videos are prepared where ``sampling`` says which; else a video is a problem.
+    """
+
+    def __init__(
+        self,
+        *,
+        workers: int,
+        preset: Preset,
+        limits: Limits | None = None,
+        sampling: Sampling | None = None,
+    ) -> None:
         if workers < 1:
             raise ValueError(f"a pool needs at least one worker, got {workers}")
         large = threading.Lock()
-        self._workers = [DecodeProcess(preset, limits or Limits(), large) for _ in range(workers)]
+        self._workers = [
+            DecodeProcess(preset, limits or Limits(), large, sampling) for _ in range(workers)
+        ]
 
     @property
     def pids(self) -> list[int]:
@@ -45,7 +60,8 @@ class DecodePool(Closing):
 
         ``files`` is read from the calling thread, as results are taken; ``known`` is asked from
         other threads whether a content, by its SHA-256, need not be decoded. A pool maps one
-        iterable at a time. Stopped early, the files under way are dropped.
+        iterable at a time. Stopped early, the files under way are dropped. The frames of a video
+        come in their order, with other files between them.
         """
         round_ = _Round(known)
         threads = [
@@ -82,6 +98,7 @@ class _Round:
     def __init__(self, known: Callable[[str], bool]) -> None:
         self._known = known
         self._results: queue.SimpleQueue[Prepared | BaseException] = queue.SimpleQueue()
+        self._room = threading.Semaphore(FRAMES_AHEAD)
         self.tasks: queue.SimpleQueue[FoundFile | None] = queue.SimpleQueue()
         self.stopped = threading.Event()
         self.under_way = 0
@@ -90,9 +107,19 @@ class _Round:
         """Prepare files until there are no more; runs in a thread of its own for each worker."""
         while (file := self.tasks.get()) is not None and not self.stopped.is_set():
             try:
-                self._results.put(worker.prepare(file, self._known))
+                for prepared in worker.read(file, self._known):
+                    if prepared.span is not None and not self._has_room():
+                        return
+                    self._results.put(prepared)
             except BaseException as error:  # handed to the caller's thread, which raises it
                 self._results.put(error)
+
+    def _has_room(self) -> bool:
+        """Wait until a frame may be handed on; tell whether it still should be."""
+        while not self._room.acquire(timeout=0.1):
+            if self.stopped.is_set():
+                return False
+        return True
 
     def collect(self, files: Iterator[FoundFile], ahead: int) -> Iterator[Prepared]:
         """Hand out tasks and yield results, from the caller's thread."""
@@ -110,7 +137,10 @@ class _Round:
             if not self.under_way:
                 return
             result = self._results.get()
-            self.under_way -= 1
             if isinstance(result, BaseException):
+                self.under_way -= 1
                 raise result
+            self.under_way -= result.last
+            if result.span is not None:
+                self._room.release()
             yield result

@@ -8,7 +8,8 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -18,9 +19,10 @@ import numpy as np
 
 from indexer.corpus import FoundFile
 from indexer.decode import Limits
-from indexer.decode_worker import Opened, Problem, Result, Task
+from indexer.decode_worker import Job, Opened, Problem, Result, Task
 from indexer.errors import DfindexError, MediaError
-from indexer.types import Preset, Reason, UInt8
+from indexer.types import Preset, Reason, Span, UInt8
+from indexer.video import Sampling
 
 LARGE_PIXELS = 40_000_000  # only one picture larger than this is decoded at a time
 _START_SECONDS = 60.0
@@ -39,7 +41,9 @@ _ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 class Prepared:
     """A file, read and shaped: ``pixels`` (size, size, 3) uint8 RGB.
 
-    Without ``pixels`` there is either a ``problem``, or the content was known already.
+    Without ``pixels`` there is either a ``problem``, or the content was known already. Of a video
+    there is one for each frame, with its ``span``; all but the ``last`` are followed by another,
+    or by a problem.
     """
 
     file: FoundFile
@@ -49,6 +53,8 @@ class Prepared:
     height: int = 0
     format: str = ""
     problem: MediaError | None = None
+    span: Span | None = None
+    last: bool = True
 
 
 class DecodeProcess:
@@ -57,8 +63,14 @@ class DecodeProcess:
     It serves one thread at a time; `halt` may be called from any other.
     """
 
-    def __init__(self, preset: Preset, limits: Limits, large: threading.Lock) -> None:
-        self._preset = preset
+    def __init__(
+        self,
+        preset: Preset,
+        limits: Limits,
+        large: threading.Lock,
+        sampling: Sampling | None = None,
+    ) -> None:
+        self._job = Job(preset, limits, sampling)
         self._limits = limits
         self._large = large
         self._guard = threading.Lock()
@@ -72,9 +84,16 @@ class DecodeProcess:
         return None if process is None else process.pid
 
     def prepare(self, file: FoundFile, known: Callable[[str], bool]) -> Prepared:
-        """Have one file prepared; whatever happens to the process becomes the file's problem."""
+        """Have one file prepared; whatever happens to the process becomes the file's problem.
+
+        Of a video the last frame is returned.
+        """
+        return deque(self.read(file, known), maxlen=1)[0]
+
+    def read(self, file: FoundFile, known: Callable[[str], bool]) -> Iterator[Prepared]:
+        """Yield what `prepare` returns, and every frame of a video."""
         try:
-            return self._ask(self._started(), file, known)
+            yield from self._ask(self._started(), file, known)
         except BaseException:
             self.stop()  # it waits for the rest of an exchange that will not come
             raise
@@ -98,7 +117,7 @@ class DecodeProcess:
 
     def _ask(
         self, connection: Connection, file: FoundFile, known: Callable[[str], bool]
-    ) -> Prepared:
+    ) -> Iterator[Prepared]:
         sha256: str | None = None
         try:
             connection.send(Task(file.raw))
@@ -107,19 +126,25 @@ class DecodeProcess:
                 sha256 = answer.sha256
                 if known(sha256):
                     connection.send(False)
-                    return Prepared(file, sha256)
+                    yield Prepared(file, sha256)
+                    return
                 answer = self._go_on(connection, answer)
-            if isinstance(answer, Result):
-                return self._prepared(connection, file, sha256, answer)
+            while isinstance(answer, Result):
+                yield self._prepared(connection, file, sha256, answer)
+                if answer.last:
+                    return
+                answer = self._answer(connection, self._limits.seconds)
         except TimeoutError:
             self.stop()
             message = f"not read and decoded within {self._limits.seconds:g} seconds"
-            return _failed(file, sha256, Reason.TIMEOUT, message)
+            yield _failed(file, sha256, Reason.TIMEOUT, message)
+            return
         except (EOFError, OSError):
             message = f"the decoder did not survive this file ({self._ending()})"
-            return _failed(file, sha256, Reason.INTERNAL, message)
+            yield _failed(file, sha256, Reason.INTERNAL, message)
+            return
         assert isinstance(answer, Problem), answer
-        return _failed(file, sha256, Reason(answer.reason), answer.message)
+        yield _failed(file, sha256, Reason(answer.reason), answer.message)
 
     def _go_on(self, connection: Connection, opened: Opened) -> Any:
         alone = self._large if opened.pixels > LARGE_PIXELS else contextlib.nullcontext()
@@ -135,9 +160,19 @@ class DecodeProcess:
     def _prepared(
         self, connection: Connection, file: FoundFile, sha256: str | None, result: Result
     ) -> Prepared:
-        pixels = np.empty((self._preset.size, self._preset.size, 3), dtype=np.uint8)
+        size = self._job.preset.size
+        pixels = np.empty((size, size, 3), dtype=np.uint8)
         _read_into(connection.fileno(), pixels.data.cast("B"))
-        return Prepared(file, sha256, pixels, result.width, result.height, result.format)
+        return Prepared(
+            file,
+            sha256,
+            pixels,
+            result.width,
+            result.height,
+            result.format,
+            span=result.span,
+            last=result.last,
+        )
 
     def _ending(self) -> str:
         """End the process, if it has not ended, and say how it did."""
@@ -166,7 +201,7 @@ class DecodeProcess:
             )
             self._connection = Connection(ours.detach())
         try:
-            self._connection.send((self._preset, self._limits))
+            self._connection.send(self._job)
             self._answer(self._connection, _START_SECONDS)
         except (EOFError, OSError) as error:
             raise DfindexError(

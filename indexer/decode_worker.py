@@ -2,30 +2,42 @@
 
 Messages over the connection, in order: the parent sends a `Task`; the worker answers with the
 SHA-256 of the bytes, the parent whether to go on; the worker answers with a `Result` and, after
-it, the pixels as bare bytes, not to copy them on the way. A `Problem` takes the place of either
-answer.
+it, the pixels as bare bytes, not to copy them on the way; with more of both for each further frame
+of a video. A `Problem` takes the place of any answer and ends them.
 """
 
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 import signal
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 
 import numpy as np
+from PIL import Image
 
-from indexer.decode import Limits, decode_image, peek_pixels, read_file
+from indexer.decode import Limits
 from indexer.errors import MediaError
+from indexer.media import Media, Taken
 from indexer.preprocess import needed, prepare
-from indexer.types import Preset, Reason
+from indexer.types import Preset, Reason, Span, UInt8
+from indexer.video import Sampling
 
 MEMORY_LIMIT = 1700 << 20  # bytes of address space
 # The parent ends a worker that is late; by itself it ends only where the parent is gone.
 _GRACE_SECONDS = 10.0
+_NO_IMAGE = Image.new("RGB", (1, 1))  # what has been shaped need not be kept
+
+
+@dataclass(frozen=True)
+class Job:
+    """How all files are to be prepared; videos are refused where there is no ``sampling``."""
+
+    preset: Preset
+    limits: Limits
+    sampling: Sampling | None = None
 
 
 @dataclass(frozen=True)
@@ -45,11 +57,16 @@ class Opened:
 
 @dataclass(frozen=True)
 class Result:
-    """What the original was; the pixels, (size, size, 3) uint8, follow as bare bytes."""
+    """What the original was; the pixels, (size, size, 3) uint8, follow as bare bytes.
+
+    A frame has a ``span``; ``last`` is False while more frames of its video follow.
+    """
 
     width: int
     height: int
     format: str
+    span: Span | None
+    last: bool
 
 
 @dataclass(frozen=True)
@@ -65,33 +82,50 @@ def main(descriptor: int) -> None:
     _be_quiet_and_modest()
     connection = Connection(descriptor)
     with contextlib.suppress(EOFError, BrokenPipeError, ConnectionResetError):
-        preset, limits = connection.recv()
+        job: Job = connection.recv()
         connection.send("ready")
         while True:
-            _serve(connection, connection.recv(), preset, limits)
+            _serve(connection, connection.recv(), job)
 
 
-def _serve(connection: Connection, task: Task, preset: Preset, limits: Limits) -> None:
-    answer: Opened | Result | Problem
+def _serve(connection: Connection, task: Task, job: Job) -> None:
     try:
-        with _for_at_most(limits.seconds + _GRACE_SECONDS):
-            data = read_file(task.raw, limits=limits)
-            answer = Opened(hashlib.sha256(data).hexdigest(), peek_pixels(data))
+        with _for_at_most(job.limits.seconds + _GRACE_SECONDS):
+            media = Media(task.raw, job.limits, job.sampling)
     except Exception as error:
         connection.send(_problem(error))
         return
-    connection.send(answer)
-    if not connection.recv():
-        return
-    try:
-        with _for_at_most(limits.seconds + _GRACE_SECONDS):
-            decoded = decode_image(data, limits=limits, at_least=needed(preset))
-            pixels = np.ascontiguousarray(prepare(decoded.image, preset))
-    except Exception as error:
-        connection.send(_problem(error))
-        return
-    connection.send(Result(decoded.width, decoded.height, decoded.format))
-    _write(connection.fileno(), pixels.data.cast("B"))
+    with media:
+        connection.send(Opened(media.sha256, media.pixels))
+        if connection.recv():
+            _send_pictures(connection, media, job)
+
+
+def _send_pictures(connection: Connection, media: Media, job: Job) -> None:
+    """Send one picture after the other; each waits for the next, to know whether it is the last."""
+    shaped = _shaped(media, job)
+    waiting: tuple[Taken, UInt8] | None = None
+    while True:
+        try:
+            with _for_at_most(job.limits.seconds + _GRACE_SECONDS):
+                following = next(shaped, None)
+        except Exception as error:
+            connection.send(_problem(error))
+            return
+        if waiting is not None:
+            taken, pixels = waiting
+            last = following is None
+            connection.send(Result(taken.width, taken.height, taken.format, taken.span, last))
+            _write(connection.fileno(), pixels.data.cast("B"))
+        if following is None:
+            return
+        waiting = following
+
+
+def _shaped(media: Media, job: Job) -> Iterator[tuple[Taken, UInt8]]:
+    for taken in media.pictures(needed(job.preset)):
+        pixels = np.ascontiguousarray(prepare(taken.image, job.preset))
+        yield replace(taken, image=_NO_IMAGE), pixels
 
 
 def _write(descriptor: int, data: memoryview) -> None:

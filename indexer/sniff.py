@@ -11,21 +11,24 @@ from dataclasses import dataclass
 class Kind:
     """What a file's first bytes say it is.
 
-    ``format`` is Pillow's name for it where dfindex reads it, else ``hint`` tells why not.
+    ``format`` is Pillow's name for it where dfindex reads it as a picture, ``container`` FFmpeg's
+    where it is a video; ``hint`` tells why it is no picture that can be read.
     """
 
     name: str
     format: str = ""
     hint: str = ""
+    container: str = ""
 
     @property
     def accepted(self) -> bool:
-        """Whether dfindex reads such files."""
+        """Whether dfindex reads such files as pictures."""
         return bool(self.format)
 
 
 HEIC = "HEIC"  # read where its plug-in is installed
-VIDEO_HINT = "videos are not indexed by this version; extract frames and index those"
+SNIFFED = 4096  # bytes at a file's beginning that are looked at
+VIDEO_HINT = "expected a picture, but this is a video; compare and search it as one"
 RAW_HINT = "camera raw files are not developed; export them as TIFF, PNG or JPEG"
 _HEIC_HINT = "HEIC needs a plug-in: pip install 'dfindex[heic]'"
 
@@ -39,7 +42,15 @@ _ACCEPTED = {
     b"II+\0": "TIFF",
     b"MM\0+": "TIFF",
 }
-_VIDEO = (b"\x1aE\xdf\xa3", b"OggS", b"FLV\x01", b"\0\0\1\xba", b"\0\0\1\xb3", b"0&\xb2u")
+# First bytes of videos, and what FFmpeg calls their containers.
+_VIDEO = {
+    b"\x1aE\xdf\xa3": "matroska",
+    b"OggS": "ogg",
+    b"FLV\x01": "flv",
+    b"\0\0\1\xba": "mpeg",
+    b"\0\0\1\xb3": "mpegvideo",
+    b"0&\xb2u": "asf",
+}
 _RAW = (b"FUJIFILMCCD-RAW", b"IIU\0", b"IIRO", b"IIRS", b"MMOR", b"FOVb", b"\0MRM")
 _OTHER_PICTURES = {
     b"8BPS": "Photoshop (PSD)",
@@ -95,22 +106,30 @@ def _container(data: bytes) -> Kind | None:
         return _riff(data[8:12])
     if data[4:8] == b"ftyp":
         return _iso_media(data[8:12])
-    is_transport_stream = data[:1] == b"G" and data[_TS_PACKET : _TS_PACKET + 1] == b"G"
-    if (
-        data.startswith(_VIDEO)
-        or data[4:8] in _QUICKTIME_BOXES
-        or (is_transport_stream and data[2 * _TS_PACKET : 2 * _TS_PACKET + 1] == b"G")
-    ):
-        return Kind("a video", hint=VIDEO_HINT)
+    for magic, container in _VIDEO.items():
+        if data.startswith(magic):
+            return _video(container)
+    if data[4:8] in _QUICKTIME_BOXES:
+        return _video("mov")
+    # Packets of a camera's transport stream have a time of 4 bytes before them.
+    if any(_is_transport_stream(data, before) for before in (0, 4)):
+        return _video("mpegts")
     return None
+
+
+def _is_transport_stream(data: bytes, before: int) -> bool:
+    places = range(before, 3 * (_TS_PACKET + before), _TS_PACKET + before)
+    return all(data[place : place + 1] == b"G" for place in places)
+
+
+def _video(container: str) -> Kind:
+    return Kind("a video", hint=VIDEO_HINT, container=container)
 
 
 def _riff(form: bytes) -> Kind | None:
     if form == b"WEBP":
         return Kind("WebP", format="WEBP")
-    if form == b"AVI ":
-        return Kind("a video", hint=VIDEO_HINT)
-    return None
+    return _video("avi") if form == b"AVI " else None
 
 
 def _iso_media(brand: bytes) -> Kind:
@@ -120,7 +139,7 @@ def _iso_media(brand: bytes) -> Kind:
         return Kind(HEIC, hint=_HEIC_HINT)
     if brand == b"crx ":
         return Kind("a camera raw file", hint=RAW_HINT)
-    return Kind("a video", hint=VIDEO_HINT)
+    return _video("mov")
 
 
 def _foreign(data: bytes) -> Kind | None:

@@ -225,6 +225,15 @@ class Sample:
 
 
 @dataclass(frozen=True)
+class Span:
+    """When a frame is shown, and the part of its video that it stands for, in seconds."""
+
+    time_s: float
+    from_s: float
+    until_s: float
+
+
+@dataclass(frozen=True)
 class Embeddings:
     """Unit vectors and the ids they belong to: ids (n,) int64 unique, vectors (n, dim) float32."""
 

@@ -70,7 +70,21 @@ def _remember_orientations(connection: DuckDBPyConnection) -> None:
     )
 
 
-MIGRATIONS: tuple[Migration, ...] = (_create, _remember_decisions, _remember_orientations)
+def _remember_what_frames_stand_for(connection: DuckDBPyConnection) -> None:
+    connection.execute(
+        """
+        ALTER TABLE samples ADD COLUMN from_s DOUBLE;
+        ALTER TABLE samples ADD COLUMN until_s DOUBLE;
+        """
+    )
+
+
+MIGRATIONS: tuple[Migration, ...] = (
+    _create,
+    _remember_decisions,
+    _remember_orientations,
+    _remember_what_frames_stand_for,
+)
 FORMAT_VERSION = len(MIGRATIONS)
 
 

@@ -43,6 +43,8 @@ class SegmentRow:
     size: int
     mtime_ns: int
     time_s: float | None = None
+    from_s: float | None = None  # a frame stands for the part of its video from here
+    until_s: float | None = None  # to here
     box: tuple[int, int, int, int] | None = None
 
 

@@ -48,6 +48,8 @@ class NewSample:
     head_row: Float32 | None = None
     kind: Kind = Kind.IMAGE
     time_s: float | None = None
+    from_s: float | None = None
+    until_s: float | None = None
     box: tuple[int, int, int, int] | None = None
 
 
@@ -256,5 +258,7 @@ def _row(sample: NewSample, id_: int) -> SegmentRow:
         size=sample.file.size,
         mtime_ns=sample.file.mtime_ns,
         time_s=sample.time_s,
+        from_s=sample.from_s,
+        until_s=sample.until_s,
         box=sample.box,
     )

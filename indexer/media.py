@@ -1,0 +1,96 @@
+"""One file of a corpus, whatever it holds: its digest, and the pictures that are taken from it."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from io import BufferedReader
+
+from PIL import Image
+
+from indexer.closing import Closing
+from indexer.decode import (
+    Limits,
+    check_bytes,
+    decode_image,
+    open_file,
+    peek_pixels,
+    read_rest,
+)
+from indexer.errors import MediaError
+from indexer.sniff import SNIFFED
+from indexer.types import Reason, Span
+from indexer.video import Sampling, Video, is_film, sampled, video_in
+
+
+@dataclass(frozen=True)
+class Taken:
+    """A picture of a file: the whole of it, or a frame that stands for a part of a video.
+
+    ``width`` and ``height`` are those of the original; ``image`` may be smaller.
+    """
+
+    image: Image.Image
+    width: int
+    height: int
+    format: str
+    span: Span | None = None
+
+
+class Media(Closing):
+    """An open file: ``sha256`` of its bytes, and how many ``pixels`` it claims to have.
+
+    Videos are read as such where ``sampling`` says which of their frames to take. Raise
+    MediaError with the reason class where the file cannot be read.
+    """
+
+    def __init__(self, raw: bytes, limits: Limits, sampling: Sampling | None) -> None:
+        self._limits = limits
+        self._sampling = sampling
+        self._data = b""
+        self._open = ExitStack()
+        self._film: BufferedReader | None = None
+        try:
+            self._read(raw)
+        except OSError as error:
+            self.close()
+            message = f"the file cannot be read: {error.strerror or error}"
+            raise MediaError(Reason.UNREADABLE, message) from error
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._open.close()
+
+    def pictures(self, at_least: int) -> Iterator[Taken]:
+        """Yield the pictures taken from the file, their shorter side ``at_least`` if it is."""
+        if self._film is None or self._sampling is None:
+            one = decode_image(self._data, limits=self._limits, at_least=at_least)
+            yield Taken(one.image, one.width, one.height, one.format)
+            return
+        video = video_in(self._film, self._limits)
+        self._open.callback(video.close)
+        yield from _frames(video, self._sampling, at_least)
+
+    def _read(self, raw: bytes) -> None:
+        file = self._open.enter_context(open_file(raw))
+        if self._sampling is not None and is_film(file.read(SNIFFED)):
+            check_bytes(os.fstat(file.fileno()).st_size, self._limits.video_bytes)
+            file.seek(0)
+            self.sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+            self.pixels = 0
+            self._film = file
+            return
+        self._data = read_rest(file, self._limits.bytes)
+        self.sha256 = hashlib.sha256(self._data).hexdigest()
+        self.pixels = peek_pixels(self._data)
+
+
+def _frames(video: Video, sampling: Sampling, at_least: int) -> Iterator[Taken]:
+    for one in sampled(video, sampling, at_least=at_least):
+        yield Taken(one.image, video.width, video.height, video.format, one.span)
