@@ -12,6 +12,7 @@ from typing import Any, Protocol
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from indexer.build_frames import Assembly
 from indexer.corpus import folder_label, walk
 from indexer.decode import Limits
 from indexer.decode_pool import DecodePool, Prepared
@@ -25,7 +26,6 @@ from indexer.store.scan import Scan
 from indexer.store.writer import IndexWriter, NewSample
 from indexer.types import Encoder, Kind, Span
 from indexer.video import Sampling
-from indexer.video_assembly import Assembly
 
 COMMIT_SECONDS = 4.0
 COMMIT_SAMPLES = 1024
