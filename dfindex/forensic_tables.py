@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table
@@ -70,3 +70,14 @@ def _folding(*columns: str) -> Table:
 
 def _console() -> Console:
     return Console(soft_wrap=False, highlight=False)
+
+
+def explanation_summary(result: Mapping[str, Any]) -> None:
+    """Say where the overlay is and which regions stand out."""
+    console = _console()
+    console.print(Text(f"{result['overlay']}  (map: {result['map']})"))
+    table = Table("region", "x, y, width, height", "share", "peak")
+    for number, region in enumerate(result["top_regions"], start=1):
+        box = ", ".join(str(value) for value in region.box)
+        table.add_row(str(number), box, f"{region.share:.1%}", f"{region.peak:.4g}")
+    console.print(table)

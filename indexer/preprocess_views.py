@@ -25,3 +25,11 @@ def views(image: Image.Image, preset: Preset) -> UInt8:
         return centre[None]
     crops = [np.asarray(whole.crop((x, y, x + preset.size, y + preset.size))) for x, y in corners]
     return np.stack([centre, *crops])
+
+
+def seen_box(width: int, height: int, preset: Preset) -> tuple[float, float, float, float]:
+    """Return the part of a picture that a preset shows: x, y, width, height in its pixels."""
+    if preset.resize_to is None:
+        return 0.0, 0.0, float(width), float(height)
+    side = preset.size / preset.resize_to * min(width, height)
+    return (width - side) / 2, (height - side) / 2, side, side

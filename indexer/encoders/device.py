@@ -95,11 +95,20 @@ def computing(device: str, precision: str) -> Iterator[None]:
     """Run a block without gradients, in the precision asked for."""
     import torch
 
+    with torch.inference_mode(), autocasting(device, precision):
+        yield
+
+
+@contextmanager
+def autocasting(device: str, precision: str) -> Iterator[None]:
+    """Run a block in the precision asked for."""
+    import torch
+
     # TensorFloat-32 is on for convolutions by default and moves logits by more than 0.02.
     exact = torch.backends.cudnn.flags(enabled=torch.backends.cudnn.enabled, allow_tf32=False)
     dtype = _dtype(precision)
     cast = torch.autocast(device, dtype=dtype, enabled=dtype is not None)
-    with torch.inference_mode(), exact, cast:
+    with exact, cast:
         yield
 
 

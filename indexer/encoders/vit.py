@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack, nullcontext
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, nullcontext
 from threading import Lock
 
 import numpy as np
@@ -54,8 +55,37 @@ class HookedViT:
         """The number of blocks."""
         return len(self._parts.blocks)
 
+    @property
+    def parts(self) -> Anatomy:
+        """The modules that hooks hold on to."""
+        return self._parts
+
+    @contextmanager
+    def eager(self) -> Iterator[None]:
+        """Run a block with attention that can be looked at; one at a time, since it is a switch."""
+        with self._switching, self._parts.eager():
+            yield
+
+    def head_weights(self) -> tuple[Float32, Float32]:
+        """Return W (labels, D) and b (labels,) of the head: logits = W @ cls + b."""
+        head = self._parts.head
+        if head is None or self.spec.head is Head.NONE:
+            raise EncoderError(
+                f"expected an encoder with a head, got {self.spec.name}, which has none; "
+                "use a method that needs none, such as rollout"
+            )
+        bias = torch.zeros(len(head.weight)) if head.bias is None else head.bias
+        return _array(head.weight), _array(bias)
+
     def encode(self, images: UInt8) -> Features:
         """Read images (B, size, size, 3) uint8 RGB at the spec's layer."""
+        return self.forward_features(self._checked(images), layer=self.spec.layer)
+
+    def pixels_of(self, images: UInt8) -> Tensor:
+        """Return images (B, size, size, 3) uint8 RGB as the model reads them: (B, 3, H, W)."""
+        return self._normalised(self._checked(images))
+
+    def _checked(self, images: UInt8) -> Tensor:
         size = self.spec.preset.size
         if images.dtype != np.uint8 or images.shape[1:] != (size, size, 3) or not len(images):
             raise EncoderError(
@@ -63,8 +93,7 @@ class HookedViT:
                 f"got {images.shape} in {images.dtype}; shape them by the spec's preset"
             )
         # A copy: torch warns of arrays that are not its to write to, such as decoded pictures.
-        raw = torch.from_numpy(np.array(images))
-        return self.forward_features(raw, layer=self.spec.layer)
+        return torch.from_numpy(np.array(images))
 
     def forward_features(
         self, pixels: Tensor, *, layer: int = -1, attention: bool = False
@@ -90,11 +119,24 @@ class HookedViT:
             start += step
         return results[0] if len(results) == 1 else _joined(results)
 
+    def normed_features(self, images: UInt8, *, layer: int = -1) -> Features:
+        """Read images at a layer and send its tokens through the final LayerNorm, as a head would.
+
+        At -1 this is what `encode` gives.
+        """
+        features = self.forward_features(self._checked(images), layer=layer)
+        if self._block(layer) is None:
+            return features
+        tokens = np.concatenate([features.cls[:, None], features.patches], axis=1)
+        with computing(self.device, self.precision):
+            normed = _array(self._parts.norm(torch.from_numpy(tokens).to(self.device)))
+        return Features(cls=normed[:, 0], patches=normed[:, 1:], logits=features.logits)
+
     def _try(self, pixels: Tensor, block: int | None, attention: bool) -> Features | None:
         """Return the features, or None where the batch does not fit but a smaller one may."""
         try:
             # Attention maps need the model switched to eager attention, for everyone.
-            with self._switching if attention else nullcontext():
+            with self.eager() if attention else nullcontext():
                 return self._read(pixels, block, attention)
         except RuntimeError as error:
             if not _out_of_memory(error):
@@ -116,8 +158,6 @@ class HookedViT:
             hooked = parts.norm if block is None else parts.blocks[block]
             tokens = stack.enter_context(recording([hooked]))
             last = tokens if block is None else stack.enter_context(recording([parts.norm]))
-            if attention:
-                stack.enter_context(parts.eager())
             maps = stack.enter_context(recording(parts.maps if attention else ()))
             parts.run(self._normalised(pixels))
             logits = self._logits(tokens_of(last[-1])[:, 0])

@@ -1,0 +1,42 @@
+"""Write an explanation to disk: the overlay as a picture, the map as numbers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dfindex.explanation import Method, explain
+from dfindex.heatmap import draw
+from indexer.errors import UsageError
+from indexer.store.layout import IndexFolder
+from indexer.store.orientations import OrientationFinding, remembered_orientation
+from indexer.store.reader import IndexReader
+from indexer.types import Encoder
+
+
+def explain_to(
+    out: Path, image: Path, encoder: Encoder, *, method: str, block: int, index: Path
+) -> dict[str, Any]:
+    """Explain a picture into ``out`` and a .npy file beside it; return what was found.
+
+    Raise UsageError for an unknown method, or where ``out`` cannot be written.
+    """
+    if method not in list(Method):
+        raise UsageError(f"expected a method of {', '.join(Method)}, got {method!r}")
+    if out.suffix.lower() != ".png" or not out.absolute().parent.is_dir():
+        raise UsageError(f"expected --out FILE.png in a folder that exists, got {out}")
+    found = _finding(index, encoder.spec.fingerprint)
+    result = explain(image, encoder, method=Method(method), block=block, finding=found)
+    values = out.with_suffix(".npy")
+    draw(result).save(out)
+    np.save(values, result.values)
+    return {**result.to_json(), "overlay": str(out), "map": str(values)}
+
+
+def _finding(index: Path, fingerprint: str) -> OrientationFinding | None:
+    if not IndexFolder(index).exists():
+        return None
+    with IndexReader(index) as reader:
+        return remembered_orientation(reader.catalog, fingerprint)
