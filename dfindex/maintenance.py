@@ -51,12 +51,15 @@ def compact(index: Path) -> Compaction:
 
 def doctor(index: Path, *, repair: bool) -> Examination:
     """Check an index, and mend it where ``repair``."""
+    from dfindex.head_check import check_heads
     from indexer.store.examination import examine
     from indexer.store.repair import repair as mend
 
     if not IndexFolder(index).exists():
         raise IndexNotFoundError(f"there is no index at {index}; build one with dfindex build")
-    return mend(index) if repair else examine(index)
+    result = mend(index) if repair else examine(index)
+    check_heads(index, result)
+    return result
 
 
 def import_labels(index: Path, csv: Path) -> Labelling:

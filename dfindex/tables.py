@@ -155,6 +155,10 @@ def examination_table(result: Examination) -> None:
         console.print(Text(f"{finding.path}: {finding.problem}.{lost}"))
     for action in result.actions:
         console.print(Text(f"Mended: {action}."))
+    for head in result.heads:
+        told = "not checked, its encoder is not here" if head.largest is None else ""
+        told = told or f"logit = W cls + b within {head.largest:.2g}"
+        console.print(Text(f"Head of {head.space}, {head.samples} samples: {told}."))
     if result.quarantined:
         console.print(f"{result.quarantined} files of interrupted commits lie in quarantine.")
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from dfindex.cli.main import ERROR, NOTHING_FOUND, OK
-from dfindex.cli.options import as_json, index_option, print_json
+from dfindex.cli.options import as_json, encoder_options, index_option, print_json
 
 
 @click.command()
@@ -49,9 +49,37 @@ def compact(index: Path, as_json: bool) -> None:
 @click.command()
 @index_option
 @click.option("--repair", is_flag=True, help="Mend what can be mended.")
+@click.option("--orientation", is_flag=True, help="Check which way an encoder's head points.")
+@click.option(
+    "--labels",
+    metavar="CSV",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Labelled pictures for --orientation.",
+)
+@click.option("--preset", metavar="NAME", help="Preprocessing in place of the encoder's own.")
+@encoder_options
 @as_json
-def doctor(index: Path, repair: bool, as_json: bool) -> int:
-    """Check every file of the index against its checksums."""
+def doctor(
+    index: Path,
+    repair: bool,
+    orientation: bool,
+    labels: Path | None,
+    preset: str | None,
+    encoder: str | None,
+    device: str,
+    precision: str,
+    as_json: bool,
+) -> int:
+    """Check every file of the index against its checksums, and stored logits against the head.
+
+    With --orientation --labels CSV: tell from labelled pictures whether an encoder's head says
+    fake where it is declared to. The finding is kept in the index; dfindex detect and dfindex
+    explain go by it from then on.
+    """
+    if orientation or labels is not None:
+        if repair or labels is None or not orientation:
+            raise click.UsageError("--orientation and --labels CSV go together, without --repair")
+        return _orientation(index, labels, encoder, (device, precision, preset), as_json=as_json)
     from dfindex.maintenance import doctor as run
     from dfindex.tables import examination_table
 
@@ -61,3 +89,26 @@ def doctor(index: Path, repair: bool, as_json: bool) -> int:
     else:
         examination_table(result)
     return OK if result.healthy or repair else ERROR
+
+
+def _orientation(
+    index: Path,
+    labels: Path,
+    encoder: str | None,
+    how: tuple[str, str, str | None],
+    *,
+    as_json: bool,
+) -> int:
+    from dfindex.calibrating import check_orientation
+    from dfindex.detection import Detector
+    from dfindex.forensic_tables import orientation_summary
+    from dfindex.index import open_encoder
+
+    device, precision, preset = how
+    opened = open_encoder(encoder, device, precision, preset=preset)
+    check = check_orientation(Detector(opened, index=index), labels, index=index)
+    if as_json:
+        print_json(check)
+    else:
+        orientation_summary(check)
+    return OK

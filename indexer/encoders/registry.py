@@ -26,6 +26,7 @@ __all__ = [
     "EncoderEntry",
     "available",
     "deferred",
+    "folder_of",
     "load",
     "register",
     "show",
@@ -101,6 +102,14 @@ def deferred(
     """Return an encoder as `load` does, which is only loaded when it first reads a picture."""
     options = Options(device=device, precision=precision, preset=preset, layer=layer)
     return Deferred(*_describe(name_or_folder, options))
+
+
+def folder_of(name_or_folder: str | Path) -> Path | None:
+    """Return where an encoder's weights lie on this machine, or None."""
+    if Path(name_or_folder).is_dir():
+        return Path(name_or_folder)
+    found = next((entry for entry in available() if entry.name == str(name_or_folder)), None)
+    return found.folder if found else None
 
 
 def with_heads() -> list[str]:

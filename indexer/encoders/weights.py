@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 WEIGHTS_FILE = "model.safetensors"
 PICKLE_PATTERNS = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
+HEAD_NAMES = ("classifier", "head", "vit.head")
 FLOAT_BYTES = {"F32": 4, "F16": 2, "BF16": 2}
 MAX_HEADER_BYTES = 100_000_000  # the format's own limit
 NAMED = 3  # tensors named in a message before it says how many more there are
@@ -139,6 +140,20 @@ def read_tensors(header: Header) -> dict[str, torch.Tensor]:
             return {name: _finite(name, file.get_tensor(name), header) for name in header.shapes}
     except (SafetensorError, OSError) as error:
         raise _damaged(header.path, str(error)) from error
+
+
+def read_head(path: Path) -> tuple[torch.Tensor, torch.Tensor] | None:
+    """Return the weight and bias of a file's head in float32, or None where it has none."""
+    from safetensors import safe_open
+
+    names = read_header(path).shapes
+    for head in HEAD_NAMES:
+        if f"{head}.weight" in names and f"{head}.bias" in names:
+            with safe_open(path, framework="pt") as file:
+                pair = (file.get_tensor(f"{head}.{part}").float() for part in ("weight", "bias"))
+                weight, bias = pair
+                return weight, bias
+    return None
 
 
 def read_pickle(path: Path) -> dict[str, torch.Tensor]:

@@ -24,6 +24,20 @@ class Finding:
     loses: str = ""
 
 
+@dataclass(frozen=True, kw_only=True)
+class HeadCheck:
+    """Whether logit = W . cls + b holds for what a space keeps.
+
+    ``largest`` is the greatest difference among ``samples``, None where the encoder is not here.
+    """
+
+    space: str
+    encoder: str
+    samples: int
+    largest: float | None
+    holds: bool
+
+
 @dataclass
 class Examination:
     """What a look over the index found, and what was done about it."""
@@ -32,6 +46,7 @@ class Examination:
     actions: list[str] = field(default_factory=list)
     segments: int = 0
     quarantined: int = 0
+    heads: list[HeadCheck] = field(default_factory=list)
 
     @property
     def healthy(self) -> bool:
