@@ -1,0 +1,179 @@
+"""Keypoints of a picture: small marks that survive crops, pastes and turns, for finding copies.
+
+The encoder sees a picture as a whole; a copy that kept a tenth of it is found by its keypoints.
+They are ORB (Rublee, Rabaud, Konolige and Bradski, ICCV 2011) at a fixed size, each with the word
+of a vocabulary tree (Nister and Stewenius, CVPR 2006) under which an index keeps it.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib.resources
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from indexer.types import Float32, UInt8
+
+LONGEST_SIDE = 400  # pixels
+LARGEST_ENLARGEMENT = 2.0
+SMALLEST_SIDE = 32  # pixels, after resizing: less than that has no room for a keypoint
+COUNT = 300
+LEVELS, STEP = 8, 1.25  # of the pyramid of sizes
+CONTRAST = 5  # grey levels of a corner; faces and skies have nothing much above that
+CODE_BYTES = 32
+BRANCHES = 64  # of the vocabulary tree, on each of its two levels
+WORDS = BRANCHES * BRANCHES
+
+_VOCABULARY = "orb-words.npy"
+_ROW = np.dtype(
+    [
+        ("code", np.uint8, CODE_BYTES),
+        ("point", np.uint16, 2),
+        ("size", np.uint8),
+        ("angle", np.uint8),
+        ("word", np.uint16),
+    ]
+)
+ROW_BYTES = COUNT * _ROW.itemsize + 2
+_SIZES_PER_OCTAVE = 16
+_SMALLEST_SIZE = 2.0**-12  # of the longest side
+
+UInt16 = npt.NDArray[np.uint16]
+
+
+@dataclass(frozen=True)
+class Keypoints:
+    """The keypoints of a picture, the strongest first of each size.
+
+    ``codes`` (n, 32) uint8 are 256 bits, compared by Hamming distance; ``points`` (n, 2) and
+    ``sizes`` (n,) float32 are fractions of the longest side; ``angles`` (n,) float32 are degrees,
+    clockwise; ``words`` (n,) uint16 are below `WORDS`.
+    """
+
+    codes: UInt8
+    points: Float32
+    sizes: Float32
+    angles: Float32
+    words: UInt16
+
+    def __len__(self) -> int:
+        return len(self.codes)
+
+    @classmethod
+    def none(cls) -> Keypoints:
+        """Return the keypoints of a picture that has none."""
+        lines = np.zeros(0, np.float32)
+        codes, points = np.zeros((0, CODE_BYTES), np.uint8), np.zeros((0, 2), np.float32)
+        return cls(codes, points, lines, lines, np.zeros(0, np.uint16))
+
+    @classmethod
+    def joined(cls, each: Sequence[Keypoints]) -> Keypoints:
+        """Put the keypoints of several pictures into one value, in their order."""
+        names = ("codes", "points", "sizes", "angles", "words")
+        every = [*each, cls.none()]
+        return cls(*(np.concatenate([getattr(one, name) for one in every]) for name in names))
+
+    def to_row(self) -> UInt8:
+        """Pack at most `COUNT` keypoints into (ROW_BYTES,) uint8."""
+        n = min(len(self), COUNT)
+        packed = np.zeros(COUNT, _ROW)
+        packed["code"][:n] = self.codes[:n]
+        packed["point"][:n] = np.clip(np.rint(self.points[:n] * 65535), 0, 65535)
+        octaves = np.log2(np.maximum(self.sizes[:n], _SMALLEST_SIZE) / _SMALLEST_SIZE)
+        packed["size"][:n] = np.clip(np.rint(octaves * _SIZES_PER_OCTAVE), 0, 255)
+        packed["angle"][:n] = np.rint(self.angles[:n] % 360 * 256 / 360).astype(np.int64) % 256
+        packed["word"][:n] = self.words[:n]
+        return np.concatenate([np.array([n], np.uint16).view(np.uint8), packed.view(np.uint8)])
+
+    @classmethod
+    def from_row(cls, row: UInt8) -> Keypoints:
+        """Unpack `to_row`'s bytes."""
+        n = int(np.ascontiguousarray(row[:2]).view(np.uint16)[0])
+        packed = np.ascontiguousarray(row[2:]).view(_ROW)[:n]
+        octaves = packed["size"].astype(np.float32) / _SIZES_PER_OCTAVE
+        return cls(
+            codes=np.ascontiguousarray(packed["code"]),
+            points=packed["point"].astype(np.float32) / 65535,
+            sizes=np.asarray(_SMALLEST_SIZE * 2**octaves, dtype=np.float32),
+            angles=packed["angle"].astype(np.float32) * np.float32(360 / 256),
+            words=np.ascontiguousarray(packed["word"]),
+        )
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """A tree of two levels: ``trunks`` (64, 32) uint8 and ``leaves`` (64, 64, 32) uint8 codes."""
+
+    trunks: UInt8
+    leaves: UInt8
+
+    def words(self, codes: UInt8) -> UInt16:
+        """Return the word (n,) of each code (n, 32): the nearest leaf of the nearest trunk."""
+        bits = _wide(codes)
+        trunk = _distances(bits[:, None], _wide(self.trunks)[None]).argmin(axis=1)
+        leaf = _distances(bits[:, None], _wide(self.leaves)[trunk]).argmin(axis=1)
+        return np.asarray(trunk * BRANCHES + leaf, dtype=np.uint16)
+
+    @property
+    def centres(self) -> UInt8:
+        """The code (WORDS, 32) uint8 each word stands for."""
+        return self.leaves.reshape(WORDS, CODE_BYTES)
+
+
+@functools.cache
+def vocabulary() -> Vocabulary:
+    """Return the vocabulary that ships with dfindex (``python -m training.vocabulary``)."""
+    file = importlib.resources.files("indexer").joinpath(_VOCABULARY)
+    with importlib.resources.as_file(file) as path:
+        values = np.load(path, allow_pickle=False)
+    return Vocabulary(values[:BRANCHES], values[BRANCHES:].reshape(BRANCHES, BRANCHES, -1))
+
+
+def keypoints(image: Image.Image) -> Keypoints:
+    """Find at most `COUNT` keypoints of an RGB picture."""
+    grey = reading(image)
+    found, codes = ((), None) if grey is None else detector().detectAndCompute(grey, None)
+    if grey is None or codes is None:
+        return Keypoints.none()
+    values = np.array([(*one.pt, one.size, one.angle) for one in found], dtype=np.float32)
+    scale = np.float32(1 / max(grey.shape))
+    half = np.float32(0.5)  # OpenCV counts from the first pixel's centre
+    return Keypoints(
+        codes=codes,
+        points=(values[:, :2] + half) * scale,
+        sizes=values[:, 2] * scale,
+        angles=values[:, 3],
+        words=vocabulary().words(codes),
+    )
+
+
+def reading(image: Image.Image) -> UInt8 | None:
+    """Return a picture as keypoints are read from it, grey; None where it is too thin."""
+    factor = min(LONGEST_SIDE / max(image.size), LARGEST_ENLARGEMENT)
+    size = (max(1, round(image.width * factor)), max(1, round(image.height * factor)))
+    if min(size) < SMALLEST_SIDE:
+        return None
+    interpolation = cv2.INTER_AREA if factor < 1 else cv2.INTER_CUBIC
+    grey = np.asarray(image.convert("L"))
+    return np.asarray(cv2.resize(grey, size, interpolation=interpolation), dtype=np.uint8)
+
+
+def detector() -> cv2.ORB:
+    """Return what finds keypoints and their codes in a grey picture."""
+    return cv2.ORB.create(
+        COUNT, scaleFactor=STEP, nlevels=LEVELS, fastThreshold=CONTRAST, edgeThreshold=16
+    )
+
+
+def _wide(codes: UInt8) -> npt.NDArray[np.uint64]:
+    return np.ascontiguousarray(codes).view(np.uint64)
+
+
+def _distances(left: npt.NDArray[np.uint64], right: npt.NDArray[np.uint64]) -> UInt16:
+    """Return Hamming distances over the last axis of broadcast codes."""
+    return np.asarray(np.bitwise_count(left ^ right).sum(axis=-1, dtype=np.uint16))
