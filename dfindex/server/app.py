@@ -15,7 +15,8 @@ import dfindex
 from dfindex.server.api import api
 from dfindex.server.errors import handle_errors
 from dfindex.server.gate import Gate
-from dfindex.server.pages import pages
+from dfindex.server.pages import features, pages
+from dfindex.server.pairs import Pairs
 from dfindex.server.service import Service
 from dfindex.server.settings import ServerSettings
 
@@ -43,6 +44,9 @@ def create_app(settings: ServerSettings) -> ASGIApp:
         lifespan=lifespan,
     )
     app.state.service = service
+    app.state.pairs = Pairs(service)
+    with service.live.lease() as index:
+        app.state.features = features(index)
     handle_errors(app)
     app.include_router(api)
     app.include_router(pages)

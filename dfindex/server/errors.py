@@ -94,25 +94,39 @@ def problem_of(error: DfindexError) -> Problem:
     return Problem(500, message, hint)
 
 
+def _answered(request: Request, problem: Problem) -> Response:
+    """Answer in JSON, or as a page where a page was asked for."""
+    wanted = request.headers.get("accept", "")
+    is_page = "text/html" in wanted or request.headers.get("hx-request") == "true"
+    if not is_page or request.url.path.startswith("/api/"):
+        return problem.response()
+    from dfindex.server.templating import page
+
+    response = page(request, "problem.html", status=problem.status, problem=problem)
+    response.headers.update(problem.headers)
+    return response
+
+
 def handle_errors(app: FastAPI) -> None:
     """Answer every error of the application in the one shape."""
 
     @app.exception_handler(Problem)
-    async def _problem(_: Request, error: Problem) -> Response:
-        return error.response()
+    async def _problem(request: Request, error: Problem) -> Response:
+        return _answered(request, error)
 
     @app.exception_handler(DfindexError)
-    async def _ours(_: Request, error: DfindexError) -> Response:
-        return problem_of(error).response()
+    async def _ours(request: Request, error: DfindexError) -> Response:
+        return _answered(request, problem_of(error))
 
     @app.exception_handler(RequestValidationError)
-    async def _invalid(_: Request, error: RequestValidationError) -> Response:
-        return Problem(422, _said(error), "see /docs for what is expected").response()
+    async def _invalid(request: Request, error: RequestValidationError) -> Response:
+        problem = Problem(422, _said(error), "see /docs for what is expected")
+        return _answered(request, problem)
 
     @app.exception_handler(HTTPException)
-    async def _http(_: Request, error: HTTPException) -> Response:
+    async def _http(request: Request, error: HTTPException) -> Response:
         headers = dict(error.headers or {})
-        return Problem(error.status_code, str(error.detail), headers=headers).response()
+        return _answered(request, Problem(error.status_code, str(error.detail), headers=headers))
 
     @app.exception_handler(Exception)
     async def _unforeseen(_: Request, error: Exception) -> Response:

@@ -1,7 +1,240 @@
-"""The page an investigator works in, rendered here."""
+"""The pages an investigator works in: search, compare, a sample, the corpus."""
 
 from __future__ import annotations
 
-from fastapi import APIRouter
+from typing import Annotated, Any
+from urllib.parse import urlencode
+
+from fastapi import APIRouter, Depends, Form, Query, Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+
+from dfindex.index import Index
+from dfindex.layers import LAYERS
+from dfindex.server.access import COOKIE
+from dfindex.server.api import SampleId, TheService, editor, received, texts_of
+from dfindex.server.corpus_state import corpus_state, facets
+from dfindex.server.errors import Problem, problem_of
+from dfindex.server.filtering import FIELDS, expression_of
+from dfindex.server.login import login_page
+from dfindex.server.media import fitting
+from dfindex.server.media import thumbnail as small
+from dfindex.server.pairs import Pairs
+from dfindex.server.service import SearchOptions, Service
+from dfindex.server.templating import page
+from dfindex.server.uploads import file_of, read_form
+from indexer.errors import DfindexError
 
 pages = APIRouter(include_in_schema=False)
+_MOST_HITS = 200
+_SLOWEST_FAILURES = 500
+Ref = Annotated[str, Query(min_length=3, max_length=64)]
+
+
+@pages.get("/", name="search")
+async def search(request: Request, service: TheService) -> HTMLResponse:
+    """Show the search, and its hits where a picture is named."""
+    asked = dict(request.query_params)
+    values: dict[str, Any] = {"asked": asked, "problem": None, "result": None, "query": None}
+    if not asked.get("query"):
+        values["state"] = await service.look(corpus_state)
+        values["facets"] = await service.look(facets)
+        return page(request, "search.html", **values)
+    try:
+        values.update(await _found(request, service, asked))
+    except Problem as problem:
+        values["problem"] = problem
+    except DfindexError as error:
+        values["problem"] = problem_of(error)
+    if values["query"] is None and "query" in asked:
+        values["query"] = await _side_or_none(request, asked["query"])
+    values["facets"] = await service.look(facets)
+    response = page(request, "search.html", **values)
+    if request.headers.get("hx-request") == "true":
+        response.headers["HX-Push-Url"] = f"/?{request.url.query}"
+    return response
+
+
+@pages.post("/search")
+async def ask(request: Request, service: TheService) -> Response:
+    """Take a picture and filters, and lead to the page that shows the hits."""
+    form = await read_form(request, service.settings.allowance)
+    try:
+        fields = texts_of(form)
+        part = form.get("file")
+        if part is not None and getattr(part, "filename", ""):
+            name, data = await file_of(form, "file", service.settings.allowance)
+            upload = await received(request, service, name, data)
+            try:
+                await service.vet(upload)
+            except BaseException:
+                service.uploads.drop(upload)
+                raise
+            fields["query"] = f"u-{upload.token}"
+    finally:
+        await form.close()
+    if "query" not in fields:
+        raise Problem(400, "expected a picture to search for, got none", "choose or drop one")
+    kept = ("query", "k", "verify", *FIELDS)
+    address = "/?" + urlencode({name: fields[name] for name in kept if name in fields})
+    return RedirectResponse(address, 303)
+
+
+@pages.get("/compare")
+async def compare(request: Request, service: TheService, a: Ref, b: Ref) -> HTMLResponse:
+    """Show two pictures on each other, and what was altered."""
+    pairs = _pairs(request)
+    first, second = await pairs.side(a), await pairs.side(b)
+    pair = await pairs.pair(first, second)
+    return page(
+        request,
+        "compare.html",
+        a=first,
+        b=second,
+        pair=pair,
+        found=pair.comparison,
+        boxed=pair.size,
+    )
+
+
+@pages.get("/compare/{layer}")
+async def layer(request: Request, service: TheService, layer: str, a: Ref, b: Ref) -> Response:
+    """Return one layer of a comparison."""
+    pairs = _pairs(request)
+    if layer not in LAYERS:
+        raise Problem(404, "there is no such layer", f"there are: {', '.join(LAYERS)}")
+    pair = await pairs.pair(await pairs.side(a), await pairs.side(b))
+    data = pair.layers.named(layer)
+    if data is None:
+        raise Problem(404, "these two pictures have nothing in common to be shown", "")
+    return Response(
+        data, media_type=LAYERS[layer], headers={"Cache-Control": "private, max-age=600"}
+    )
+
+
+@pages.get("/picture/{ref}")
+async def picture(
+    request: Request,
+    service: TheService,
+    ref: str,
+    size: Annotated[int, Query(ge=1, le=1280)] = 320,
+) -> Response:
+    """Return a small picture of an upload or a sample."""
+    side = await _pairs(request).side(ref)
+    data = await service.pictures.run(lambda: small(side.path, fitting(size), sha256=side.sha256))
+    headers = {"Cache-Control": "private, max-age=600"}
+    return Response(data, media_type="image/jpeg", headers=headers)
+
+
+@pages.get("/samples/{id}")
+async def sample(request: Request, service: TheService, id: SampleId) -> HTMLResponse:
+    """Show one sample: its picture, its hashes, its label."""
+    found = await service.sample(id)
+    paths = await service.look(lambda index: index.catalog.paths_of(found.sha256))
+    return page(request, "sample.html", sample=found, paths=paths)
+
+
+@pages.post("/samples/{id}/label", dependencies=[Depends(editor)])
+async def label(
+    request: Request,
+    service: TheService,
+    id: SampleId,
+    label: Annotated[str, Form(max_length=10)],
+    generator: Annotated[str | None, Form(max_length=200)] = None,
+    source: Annotated[str | None, Form(max_length=200)] = None,
+) -> Response:
+    """Label a sample, and return the form that says so."""
+    from dfindex.maintenance import set_label
+
+    known = await service.sample(id)
+    more = {
+        "generator": known.generator if generator is None else generator or None,
+        "source": known.source if source is None else source or None,
+    }
+    await service.write(lambda path: set_label(path, known.sha256, label, **more))
+    if request.headers.get("hx-request") != "true":
+        return RedirectResponse(f"/samples/{id}", 303)
+    return page(request, "_label.html", sample=await service.sample(id), saved=True)
+
+
+@pages.get("/corpus")
+async def corpus(request: Request, service: TheService) -> HTMLResponse:
+    """Show what the index holds, what it could not read, and what is happening to it."""
+    state = await service.look(corpus_state)
+    failures = await service.look(lambda index: index.failures())
+    shown = failures[:_SLOWEST_FAILURES]
+    reasons: dict[str, int] = {}
+    for one in failures:
+        reasons[one.reason] = reasons.get(one.reason, 0) + 1
+    return page(
+        request, "corpus.html", state=state, failures=shown, total=len(failures), reasons=reasons
+    )
+
+
+@pages.get("/corpus/live")
+async def corpus_live(request: Request, service: TheService) -> HTMLResponse:
+    """Return the part of the corpus page that changes while a build runs."""
+    return page(request, "_live.html", state=await service.look(corpus_state))
+
+
+@pages.get("/docs")
+async def docs(request: Request) -> HTMLResponse:
+    """Show the API's description."""
+    return page(request, "docs.html")
+
+
+@pages.post("/login")
+async def login(
+    request: Request, service: TheService, token: Annotated[str, Form(max_length=1000)]
+) -> Response:
+    """Exchange a token for a cookie."""
+    if service.access.role_of(token) is None:
+        return login_page(failed=True)
+    response = RedirectResponse("/", 303)
+    response.set_cookie(
+        COOKIE,
+        service.access.cookie(token),
+        httponly=True,
+        samesite="strict",
+        secure=request.url.scheme == "https",
+    )
+    return response
+
+
+@pages.post("/logout")
+async def logout() -> Response:
+    """Forget the cookie."""
+    response = RedirectResponse("/", 303)
+    response.delete_cookie(COOKIE)
+    return response
+
+
+async def _found(request: Request, service: Service, asked: dict[str, str]) -> dict[str, Any]:
+    side = await _pairs(request).side(asked["query"])
+    number = asked.get("k", "24")
+    count = min(_MOST_HITS, max(1, int(number))) if number.isascii() and number.isdigit() else 24
+    options = SearchOptions(
+        k=count, where=expression_of(asked), verify=asked.get("verify", "yes") != "no"
+    )
+    if side.sample is None:
+        upload = service.uploads.find(side.ref[2:])
+        result = await service.search_upload(upload, options)
+    else:
+        result = await service.search_sample(side.sample.id, options)
+    return {"query": side, "result": result}
+
+
+async def _side_or_none(request: Request, ref: str) -> Any:
+    try:
+        return await _pairs(request).side(ref)
+    except (Problem, DfindexError):
+        return None
+
+
+def _pairs(request: Request) -> Pairs:
+    pairs: Pairs = request.app.state.pairs
+    return pairs
+
+
+def features(index: Index) -> set[str]:
+    """Return which further pages this version of the library can fill."""
+    return {name for name in ("duplicates",) if hasattr(index, name)}

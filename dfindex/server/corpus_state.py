@@ -1,0 +1,52 @@
+"""What the corpus page shows: the figures, who is writing, and what filters can choose from."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dfindex.index import Index, Status
+
+_MOST_FACETS = 200
+
+
+@dataclass(frozen=True, kw_only=True)
+class CorpusState:
+    """The index in figures, and the process that writes to it now, if any."""
+
+    status: Status
+    writer: dict[str, Any] | None
+
+
+def corpus_state(index: Index) -> CorpusState:
+    """Return the state of the corpus."""
+    return CorpusState(status=index.status(), writer=_writer(index.path))
+
+
+def facets(index: Index) -> dict[str, list[str]]:
+    """Return the generators and sources that labels name, by name."""
+    found = {}
+    for column in ("generator", "source"):
+        rows = index.catalog.query(
+            f"SELECT DISTINCT {column} FROM labels WHERE {column} IS NOT NULL "
+            f"ORDER BY 1 LIMIT {_MOST_FACETS}"
+        )
+        found[column] = [row[0] for row in rows]
+    return found
+
+
+def _writer(folder: Path) -> dict[str, Any] | None:
+    """Return who writes to the index; what a dead process left in the file is not believed."""
+    try:
+        holder: dict[str, Any] = json.loads((folder / "LOCK").read_text())
+        if holder["host"] == socket.gethostname():
+            os.kill(int(holder["pid"]), 0)
+    except PermissionError:
+        return holder  # it lives, and is another user's
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
+    return holder
