@@ -15,7 +15,7 @@ from indexer.store.reader import IndexReader
 if TYPE_CHECKING:
     from indexer.build import BuildOptions, BuildReport, Progress
     from indexer.store.ann_cache import AnnInfo
-    from indexer.store.catalog import Catalog, Failure, MediaCounts
+    from indexer.store.catalog import Catalog, Failure, MediaCounts, SpaceRow
     from indexer.store.space import Space
     from indexer.types import Encoder, Float32, Preset, Sample
     from search.query import Searcher
@@ -188,6 +188,8 @@ class Index(Closing):
         fingerprint = opened.row.fingerprint
         if fingerprint not in self._searchers or encoder is not None:
             loaded = self._encoders(encoder or opened.row.loaded_from, device, precision)
+            if encoder is None and loaded.spec.fingerprint != fingerprint:
+                loaded = _as_it_was(opened.row, device, precision)
             self._searchers[fingerprint] = Searcher(self._reader, opened, loaded)
         return self._searchers[fingerprint]
 
@@ -203,7 +205,8 @@ class BuildArguments(TypedDict, total=False):
     """What `build` takes beside the paths and the index.
 
     ``encoder`` is a name, a folder or an object, by default the packaged one; ``device`` and
-    ``precision`` are ``auto`` or a name; ``workers`` processes decode (default: one a core);
+    ``precision`` are ``auto`` or a name; ``preset`` names preprocessing in place of the encoder's
+    own, ``layer`` a block whose tokens are kept in place of the last ones; ``workers`` processes decode (default: one a core);
     ``max_pixels``, ``max_bytes`` and ``max_seconds`` limit what one file may cost; ``prune``
     forgets files that have vanished; ``retry_failed`` reads all failed files again.
     """
@@ -211,6 +214,8 @@ class BuildArguments(TypedDict, total=False):
     encoder: str | Path | Encoder | None
     device: str
     precision: str
+    preset: str | None
+    layer: int
     workers: int | None
     batch_size: int | None
     labels: str | Path | None
@@ -254,6 +259,8 @@ def build_report(
         arguments.get("encoder"),
         arguments.get("device", "auto"),
         arguments.get("precision", "auto"),
+        preset=arguments.get("preset"),
+        layer=arguments.get("layer", -1),
     )
     options = _options(arguments, encoder)
     with IndexWriter(Path(index)) as writer:
@@ -306,6 +313,12 @@ def open_encoder(
     if encoder is None or isinstance(encoder, str | Path):
         return deferred(encoder, device=device, precision=precision, preset=preset, layer=layer)
     return encoder
+
+
+def _as_it_was(row: SpaceRow, device: str, precision: str) -> Encoder:
+    """Open a space's encoder with the preset and the layer that the space was made with."""
+    spec = row.encoder
+    return open_encoder(row.loaded_from, device, precision, preset=spec.preset, layer=spec.layer)
 
 
 def _found_by(given: str | Path | Encoder | None, encoder: Encoder) -> str:

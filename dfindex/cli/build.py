@@ -26,6 +26,9 @@ from dfindex.cli.options import as_json, encoder_options, index_option, print_js
 @click.option("--max-pixels", type=click.IntRange(1), help="Largest picture; 178,956,970.")
 @click.option("--max-bytes", type=click.IntRange(1), help="Largest file.")
 @click.option("--max-seconds", type=click.FloatRange(0.1), help="Longest time for one file.")
+@click.option("--preset", metavar="NAME", help="Preprocessing in place of the encoder's own.")
+@click.option("--layer", default=-1, help="Keep another block's tokens; makes a space NAME@LAYER.")
+@click.option("--layers", metavar="4,8,12", help="One space for each of these blocks.")
 @click.option("--progress/--no-progress", "show", default=None, help="Show or hide progress.")
 @as_json
 def build(
@@ -33,6 +36,8 @@ def build(
     index: Path,
     strict: bool,
     show: bool | None,
+    layer: int,
+    layers: str | None,
     as_json: bool,
     **given: Any,
 ) -> int:
@@ -45,10 +50,21 @@ def build(
     from dfindex.index import build_report
     from dfindex.tables import build_summary
 
+    wanted = [layer] if layers is None else _numbers(layers)
     with shown_progress(sys.stderr.isatty() if show is None else show) as progress:
-        report = build_report(paths, index=index, progress=progress, **given)
+        reports = [
+            build_report(paths, index=index, progress=progress, layer=one, **given)
+            for one in wanted
+        ]
     if as_json:
-        print_json(report)
+        print_json(reports[0] if layers is None else reports)
     else:
-        build_summary(report, index)
-    return SOME_FAILED if strict and report.failed_in_all else OK
+        build_summary(reports[-1], index)
+    return SOME_FAILED if strict and reports[-1].failed_in_all else OK
+
+
+def _numbers(text: str) -> list[int]:
+    try:
+        return [int(part) for part in text.split(",")]
+    except ValueError as error:
+        raise click.BadParameter(f"expected block numbers such as 4,8,12, got {text!r}") from error
