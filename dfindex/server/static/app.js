@@ -51,7 +51,11 @@
     };
     file.addEventListener("change", submit);
     // A file is sent once; afterwards its search is repeated by reference.
-    document.addEventListener("htmx:after:swap", () => { file.value = ""; });
+    const narrow = matchMedia("(max-width: 760px)");
+    document.addEventListener("htmx:after:swap", () => {
+      file.value = "";
+      if (narrow.matches) one("#results").scrollIntoView();
+    });
     for (const select of all("select, input[type=date]", ask)) select.addEventListener("change", submit);
     let depth = 0;
     const over = (is) => drop.classList.toggle("over", is);
@@ -67,7 +71,7 @@
     addEventListener("paste", (event) => {
       if (event.clipboardData.files.length) take(event.clipboardData.files);
     });
-    if (matchMedia("(max-width: 760px)").matches && one("[name=query]", ask)) one("#results").scrollIntoView();
+    if (narrow.matches && one("[name=query]", ask)) one("#results").scrollIntoView();
   }
 
   // --- keyboard

@@ -18,7 +18,10 @@
   let y = 0;
   let blinking = null;
 
-  for (const view of all(".view")) view.style.aspectRatio = `${size.width} / ${size.height}`;
+  for (const view of all(".view")) {
+    view.style.aspectRatio = `${size.width} / ${size.height}`;
+    view.style.setProperty("--aspect", String(size.width / size.height));
+  }
 
   const paint = () => {
     const most = (scale - 1) / 2;
