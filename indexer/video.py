@@ -29,12 +29,14 @@ MOST_FRAMES = 2000  # of one video; what is asked for beyond is spaced more wide
 class Sampling:
     """Which frames to take: ``frames`` evenly spaced, or ``fps`` a second, or one a scene.
 
-    Each frame stands in the middle of an equal part of the video.
+    Each frame stands in the middle of an equal part of the video. There are at most ``most``:
+    beyond, they are spaced more widely.
     """
 
     frames: int = DEFAULT_FRAMES
     fps: float | None = None
     scenes: bool = False
+    most: int = MOST_FRAMES
 
     def __post_init__(self) -> None:
         if not 1 <= self.frames <= MOST_FRAMES:
@@ -46,7 +48,7 @@ class Sampling:
         """Return where the equal parts of a video of ``duration`` seconds begin and end."""
         count = self.frames
         if self.fps is not None:
-            count = min(MOST_FRAMES, max(1, math.ceil(round(duration * self.fps, 6))))
+            count = min(self.most, max(1, math.ceil(round(duration * self.fps, 6))))
         return [duration * place / count for place in range(count + 1)]
 
 
@@ -135,4 +137,6 @@ def _edges(video: Video, sampling: Sampling) -> list[float]:
         return sampling.edges(video.duration)
     from indexer.video_scenes import scene_edges
 
-    return scene_edges(video)[: MOST_FRAMES + 1]
+    edges = scene_edges(video)
+    step = math.ceil((len(edges) - 1) / sampling.most)
+    return [*edges[:-1:step], edges[-1]]

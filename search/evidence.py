@@ -36,14 +36,8 @@ class Verifier:
         decoded = self._decoded(sample)
         if decoded is None:
             return None
-        features: tuple[LocalFeatures, LocalFeatures] = (
-            self._features,
-            local_features(decoded.image),
-        )
-        found = compare_images(self._query.image, decoded.image, features=features)
-        if found.match is None:
-            return found
-        return replace(found, match=_in_originals(found.match, self._query, decoded))
+        features = (self._features, local_features(decoded.image))
+        return compare_decoded(self._query, decoded, features)
 
     def _decoded(self, sample: Sample) -> DecodedImage | None:
         raw = self._catalog.raw_path(sample.id)
@@ -56,6 +50,18 @@ class Verifier:
             return decode_image(data, at_least=NEEDED_SIDE)
         except MediaError:
             return None  # it could be read when it was indexed: it has changed since
+
+
+def compare_decoded(
+    query: DecodedImage,
+    sample: DecodedImage,
+    features: tuple[LocalFeatures, LocalFeatures] | None = None,
+) -> Comparison:
+    """Compare two decoded pictures; the match is in pixels of the originals."""
+    found = compare_images(query.image, sample.image, features=features)
+    if found.match is None:
+        return found
+    return replace(found, match=_in_originals(found.match, query, sample))
 
 
 def _in_originals(match: Match, query: DecodedImage, sample: DecodedImage) -> Match:

@@ -57,7 +57,7 @@ class _Candidate:
     exact: bool
 
 
-class _Clock:
+class Clock:
     """Takes the times of a search's parts."""
 
     def __init__(self) -> None:
@@ -106,7 +106,7 @@ class Searcher:
             raise UsageError(f"expected at least one hit to be asked for, got -k {k}")
         threshold = self._threshold(min_score, max_fpr)
         _ = self._encoder.device  # a deferred encoder is loaded now, and not on the clock
-        clock = _Clock()
+        clock = Clock()
         picture = self.read(path)
         clock.lap("embed")
         allowed = allowed_ids(self._reader.catalog, where)
@@ -143,7 +143,7 @@ class Searcher:
         if k < 1:
             raise UsageError(f"expected at least one hit to be asked for, got -k {k}")
         threshold = self._threshold(min_score, max_fpr)
-        clock = _Clock()
+        clock = Clock()
         clock.lap("embed")
         stored = self._space.embeddings(set(ids))
         allowed = allowed_ids(self._reader.catalog, where)
@@ -288,6 +288,10 @@ class Searcher:
     def _similar_from(self) -> float:
         bound = self._null.threshold(SIMILAR_FPR)
         return SIMILAR_AT_LEAST if bound is None else bound
+
+    def scope(self) -> tuple[Searched, Completeness]:
+        """Return what is searched, and how much of the corpus stands behind an answer."""
+        return self._searched(), self._completeness()
 
     def _searched(self) -> Searched:
         return Searched(

@@ -14,7 +14,7 @@ from duckdb import DuckDBPyConnection
 
 from indexer.errors import IndexDamagedError
 from indexer.store.database import translated
-from indexer.types import EncoderSpec, Int64, Kind, Sample
+from indexer.types import EncoderSpec, Int64, Kind, Sample, Span
 
 # One row for each live sample and each of its paths, with every column a filter may name.
 SAMPLE_PATHS = """
@@ -76,6 +76,15 @@ class Failure:
     reason: str
     message: str
     at: str
+
+
+@dataclass(frozen=True)
+class FrameRow:
+    """A live sample of some content, and when it is shown; a picture's span is all zeros."""
+
+    sha256: str
+    id: int
+    span: Span
 
 
 @dataclass(frozen=True)
@@ -226,6 +235,20 @@ class Catalog:
         )
         by_id = {row[0]: _sample(row) for row in rows}
         return [by_id[int(one)] for one in ids if int(one) in by_id]
+
+    def frames(self, contents: Sequence[str]) -> list[FrameRow]:
+        """Return all live samples of some contents, each content's by time."""
+        rows = self.query(
+            """
+            SELECT sha256, id, coalesce(time_s, 0), coalesce(from_s, time_s, 0),
+                   coalesce(until_s, time_s, 0) FROM samples
+            WHERE sha256 IN (SELECT unnest($contents::VARCHAR[]))
+              AND id NOT IN (SELECT sample_id FROM tombstones)
+            ORDER BY sha256, time_s, id
+            """,
+            {"contents": list(contents)},
+        )
+        return [FrameRow(sha256, id_, Span(*times)) for sha256, id_, *times in rows]
 
     def find(self, text: str) -> list[int]:
         """Return the ids of live samples that a path, a SHA-256 or an id names."""

@@ -1,0 +1,104 @@
+"""A video, or a picture, as a track of vectors: read from its file, or from the index."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from indexer.corpus import FoundFile, as_text
+from indexer.decode import Limits
+from indexer.decode_pool import DecodePool, Prepared
+from indexer.errors import MediaError
+from indexer.store.catalog import Catalog, FrameRow
+from indexer.store.space import Space
+from indexer.types import Encoder, Float32, Int64, Reason, Span, UInt8, unit
+from indexer.video import Sampling
+from search.video_match import Track
+
+DENSELY = Sampling(fps=2.0, most=64)
+BATCH = 8
+_ALONE = Span(0.0, 0.0, 0.0)  # of a picture
+
+
+@dataclass(frozen=True)
+class Clip:
+    """A video as it was read; one frame without duration where it is a picture."""
+
+    path: str
+    sha256: str
+    width: int
+    height: int
+    track: Track
+
+
+@dataclass(frozen=True)
+class Indexed:
+    """A video of the index: which sample (n,) each frame of its track is."""
+
+    sha256: str
+    ids: Int64
+    track: Track
+
+
+def read_clip(
+    path: Path, encoder: Encoder, *, sampling: Sampling = DENSELY, limits: Limits | None = None
+) -> Clip:
+    """Read a file's frames in a process of their own and embed them; raise MediaError."""
+    raw = os.fsencode(path)
+    try:
+        status = path.stat()
+    except OSError as error:
+        message = f"{as_text(raw)} cannot be read: {error.strerror}"
+        raise MediaError(Reason.UNREADABLE, message) from error
+    file = FoundFile(raw=raw, path=as_text(raw), size=status.st_size, mtime_ns=status.st_mtime_ns)
+    with DecodePool(
+        workers=1, preset=encoder.spec.preset, limits=limits, sampling=sampling
+    ) as pool:
+        frames, vectors = _embedded(pool.map([file]), encoder)
+    last = frames[-1]
+    track, _ = Track.of([one.span or _ALONE for one in frames], vectors)
+    return Clip(str(path), str(last.sha256), last.width, last.height, track)
+
+
+def indexed(catalog: Catalog, space: Space, contents: Sequence[str]) -> Iterator[Indexed]:
+    """Yield the tracks of some contents of a space."""
+    rows = catalog.frames(contents)
+    stored = space.embeddings([row.id for row in rows])
+    place = {one: at for at, one in enumerate(stored.ids.tolist())}
+    for content in contents:
+        mine = [row for row in rows if row.sha256 == content and row.id in place]
+        mine = _at_different_times(mine)
+        if mine:
+            vectors = stored.vectors[[place[row.id] for row in mine]]
+            track, owners = Track.of([row.span for row in mine], vectors)
+            yield Indexed(content, np.array([row.id for row in mine])[owners], track)
+
+
+def _embedded(stream: Iterator[Prepared], encoder: Encoder) -> tuple[list[Prepared], Float32]:
+    """Return the frames in order, without their pixels, and their vectors (n, dim)."""
+    frames: list[Prepared] = []
+    vectors: list[Float32] = []
+    batch: list[UInt8] = []
+    for one in stream:
+        if one.problem is not None:
+            raise one.problem
+        assert one.pixels is not None
+        frames.append(replace(one, pixels=None))
+        batch.append(one.pixels)
+        if len(batch) == BATCH or one.last:
+            vectors.append(unit(encoder.encode(np.stack(batch)).cls))
+            batch = []
+    return frames, np.concatenate(vectors)
+
+
+def _at_different_times(rows: Sequence[FrameRow]) -> list[FrameRow]:
+    """Leave out frames at the time of one before, which another space's sampling may have made."""
+    kept: list[FrameRow] = []
+    for row in rows:
+        if not kept or row.span.time_s > kept[-1].span.time_s:
+            kept.append(row)
+    return kept
