@@ -12,6 +12,8 @@ from rich.text import Text
 if TYPE_CHECKING:
     from dfindex.calibrating import OrientationCheck
     from dfindex.detection import Detection
+    from indexer.encoders.fetch import Fetched
+    from indexer.encoders.verification import Verification
 
 _UNSURE = ("unverified", "undetermined")
 
@@ -80,4 +82,30 @@ def explanation_summary(result: Mapping[str, Any]) -> None:
     for number, region in enumerate(result["top_regions"], start=1):
         box = ", ".join(str(value) for value in region.box)
         table.add_row(str(number), box, f"{region.share:.1%}", f"{region.peak:.4g}")
+    console.print(table)
+
+
+def fetched_summary(result: Fetched) -> None:
+    """Say where an encoder lies now and how far it was checked."""
+    checked = (
+        "SHA-256 as published"
+        if result.checked == "sha256"
+        else "no SHA-256 is published; from now on only these weights are accepted"
+    )
+    _console().print(
+        Text(
+            f"{result.name} is in {result.folder}: {result.weights_bytes:,} bytes, {checked} "
+            f"({result.weights_sha256})."
+        )
+    )
+
+
+def verification_table(result: Verification) -> None:
+    """List what was checked about an encoder's weights."""
+    table = Table("check", "holds", "found")
+    words = {True: "yes", False: "NO", None: "-"}
+    for check in result.checks:
+        table.add_row(check.what, words[check.holds], Text(check.found))
+    console = _console()
+    console.print(Text(f"{result.name} in {result.folder}"))
     console.print(table)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from indexer.types import Encoder, Float32, Preset, Sample
     from search.query import Searcher
     from search.results import SearchResult
+    from search.video_results import VideoSearchResult
 
     OpenEncoder = Callable[[str | Path | Encoder | None, str, str], Encoder]
 
@@ -105,6 +106,36 @@ class Index(Closing):
             max_fpr=max_fpr,
             verify=verify,
         )
+
+    def search_video(
+        self,
+        query: str | Path,
+        k: int = 10,
+        *,
+        where: str | None = None,
+        space: str | None = None,
+        min_score: float | None = None,
+        verify: bool = True,
+        encoder: str | Path | Encoder | None = None,
+        device: str = "auto",
+        precision: str = "auto",
+    ) -> VideoSearchResult:
+        """Find the ``k`` videos and pictures that share most with a video, and where they do.
+
+        The options and errors are those of `search`.
+        """
+        from search.video_query import VideoSearcher
+
+        searcher = VideoSearcher(self.searcher(space, encoder, device, precision))
+        return searcher.search(
+            self._query_path(query), k=k, where=where, min_score=min_score, verify=verify
+        )
+
+    def is_video(self, query: str | Path) -> bool:
+        """Tell whether a query is a video, by its path or its id."""
+        from indexer.video import holds_video
+
+        return holds_video(self._query_path(query))
 
     def embeddings(
         self, space: str | None = None, *, where: str | None = None
@@ -205,10 +236,11 @@ class BuildArguments(TypedDict, total=False):
     """What `build` takes beside the paths and the index.
 
     ``encoder`` is a name, a folder or an object, by default the packaged one; ``device`` and
-    ``precision`` are ``auto`` or a name; ``preset`` names preprocessing in place of the encoder's
-    own, ``layer`` a block whose tokens are kept in place of the last ones; ``workers`` processes decode (default: one a core);
-    ``max_pixels``, ``max_bytes`` and ``max_seconds`` limit what one file may cost; ``prune``
-    forgets files that have vanished; ``retry_failed`` reads all failed files again.
+    ``precision`` are ``auto`` or a name; ``preset`` names preprocessing in place of the
+    encoder's own, ``layer`` a block whose tokens are kept in place of the last ones;
+    ``workers`` processes decode (default: one a core); ``max_pixels``, ``max_bytes`` and
+    ``max_seconds`` limit what one file may cost; ``prune`` forgets files that have vanished;
+    ``retry_failed`` reads all failed files again.
     """
 
     encoder: str | Path | Encoder | None

@@ -65,15 +65,7 @@ def _architecture(shapes: Shapes, layout: Layout, config: Mapping[str, Any]) -> 
 
 def build(checkpoint: Checkpoint) -> nn.Module:
     """Read the tensors and put them into a `ViTForImageClassification`, strictly."""
-    tensors = checkpoint.tensors
-    if checkpoint.header is not None:
-        tensors = weights.read_tensors(checkpoint.header)
-    if not tensors:
-        raise WeightsError(f"{checkpoint.path.name}: expected tensors, found none")
-    if checkpoint.layout is Layout.HF_VIT:
-        on_disk = {layouts.hf_name(k): t for k, t in tensors.items() if "pooler." not in k}
-    else:
-        on_disk = layouts.timm_to_hf({layouts.timm_name(k): t for k, t in tensors.items()})
+    on_disk = hf_tensors(checkpoint)
     model = empty_model(checkpoint.architecture)
     state = layouts.in_memory(on_disk, names=model.state_dict())
     try:
@@ -84,6 +76,18 @@ def build(checkpoint: Checkpoint) -> nn.Module:
             "install one that pyproject.toml allows"
         ) from error
     return model
+
+
+def hf_tensors(checkpoint: Checkpoint) -> dict[str, Tensor]:
+    """Read the tensors, and name them as Hugging Face does on disk, without a pooler."""
+    tensors = checkpoint.tensors
+    if checkpoint.header is not None:
+        tensors = weights.read_tensors(checkpoint.header)
+    if not tensors:
+        raise WeightsError(f"{checkpoint.path.name}: expected tensors, found none")
+    if checkpoint.layout is Layout.HF_VIT:
+        return {layouts.hf_name(k): t for k, t in tensors.items() if "pooler." not in k}
+    return layouts.timm_to_hf({layouts.timm_name(k): t for k, t in tensors.items()})
 
 
 def empty_model(architecture: Architecture) -> nn.Module:

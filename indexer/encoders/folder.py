@@ -46,6 +46,8 @@ def describe_folder(
     checkpoint = assemble.inspect(path, config, name=folder.name)
     sha256 = weights.file_sha256(path)
     _require_sha256(entry, sha256, path)
+    if entry is not None:
+        _require_design(entry, checkpoint)
     entry = entry or next((known for known in KNOWN if known.weights_sha256 == sha256), None)
     wish = options.preset or (entry.preset if entry else _family_preset(folder, checkpoint))
     preset = _preset(folder, checkpoint, config, wish)
@@ -98,6 +100,17 @@ def _require_sha256(entry: EncoderEntry | None, sha256: str, path: Path) -> None
         raise WeightsError(
             f"{entry.name}: expected weights with SHA-256 {expected}, got {sha256} in "
             f"{path.name}; get revision {entry.revision} of {entry.source}"
+        )
+
+
+def _require_design(entry: EncoderEntry, checkpoint: assemble.Checkpoint) -> None:
+    """Refuse weights of another layout or head than the published encoder has."""
+    got = (checkpoint.layout, head_of(checkpoint.architecture.labels))
+    if got != (entry.layout, entry.head):
+        raise WeightsError(
+            f"{entry.name}: expected the layout {entry.layout} with a {entry.head} head, got "
+            f"{got[0]} with {checkpoint.architecture.labels} labels; get {entry.pinned}, or give "
+            "--encoder FOLDER for a model of your own"
         )
 
 

@@ -45,6 +45,16 @@ _AUTHOR_PRESET = (
     "statistics of the published preprocessor_config.json (preset commfor-hf) he calls a mistake."
 )
 
+# Sigmoid of the logit for five DALL-E 2 pictures in test_images/ of JeongsooP/Community-Forensics,
+# as the authors' notebook prints it.
+GOLDEN = {
+    "00000274.png": 0.9988,
+    "00000420.png": 0.9878,
+    "00000845.png": 0.9569,
+    "00000916.png": 0.9516,
+    "00000989.png": 0.7860,
+}
+
 # What buildborderless published as preprocessor_config.json, and the author calls a mistake.
 MISTAKEN_PROCESSOR = {
     "do_normalize": True,

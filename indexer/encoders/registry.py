@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from indexer.encoders import weights
+from indexer.encoders import shelf, weights
 from indexer.encoders.architecture import from_hf_config
 from indexer.encoders.deferred import Deferred
 from indexer.encoders.folder import (
@@ -21,6 +22,9 @@ from indexer.encoders.known import KNOWN, EncoderEntry
 from indexer.errors import EncoderError, UsageError
 from indexer.types import Encoder, EncoderSpec, Head, Layout, Preset
 
+if TYPE_CHECKING:
+    from indexer.encoders.verification import Verification
+
 __all__ = [
     "DEFAULT",
     "EncoderEntry",
@@ -30,6 +34,7 @@ __all__ = [
     "load",
     "register",
     "show",
+    "verified",
     "with_heads",
 ]
 
@@ -45,7 +50,7 @@ def available() -> list[EncoderEntry]:
         replace(_packaged_entry(f), weights_sha256=weights.file_sha256(f / weights.WEIGHTS_FILE))
         for f in _packaged().values()
     ]
-    known = [replace(entry, folder=_cached(entry)) for entry in KNOWN]
+    known = [replace(entry, folder=shelf.on_disk(entry)) for entry in KNOWN]
     return [*packaged, *known, *map(_registered, _factories)]
 
 
@@ -112,6 +117,19 @@ def folder_of(name_or_folder: str | Path) -> Path | None:
     return found.folder if found else None
 
 
+def verified(name_or_folder: str | Path, *, golden: Path | None = None) -> Verification:
+    """Check an encoder's weights against all that is known of them; see `verification.verify`."""
+    from indexer.encoders.verification import verify
+
+    if Path(name_or_folder).is_dir():
+        return verify(Path(name_or_folder), None, golden=golden)
+    name = str(name_or_folder)
+    if name not in _names():
+        raise _unknown(name)
+    folder, _, entry = _entry_folder(name, Options())
+    return verify(folder, entry, golden=golden)
+
+
 def with_heads() -> list[str]:
     """List the names of known encoders that can tell real from fake."""
     return [entry.name for entry in KNOWN if entry.head is not Head.NONE and entry.loadable]
@@ -147,12 +165,15 @@ def _entry_folder(name: str, options: Options) -> tuple[Path, Options, EncoderEn
     entry = next(entry for entry in KNOWN if entry.name == name)
     if not entry.loadable:
         raise EncoderError(f"{name} cannot be loaded by this version: {entry.notes}")
-    folder = _cached(entry)
+    folder = shelf.on_disk(entry)
     if folder is None:
         raise EncoderError(
-            f"the weights of {name} are not on this machine; download {entry.pinned} from the "
-            "Hugging Face hub into a folder and give --encoder FOLDER"
+            f"the weights of {name} are not on this machine; run dfindex models fetch {name}, or "
+            f"copy {entry.pinned} into a folder and give --encoder FOLDER"
         )
+    note = shelf.read_note(folder)
+    if note is not None:  # what was fetched is what must be there, also where nobody published it
+        entry = replace(entry, weights_sha256=note.weights_sha256, revision=note.revision)
     return folder, options, entry
 
 
@@ -194,11 +215,3 @@ def _registered(name: str) -> EncoderEntry:
         licence="unknown",
         notes="Registered from Python.",
     )
-
-
-def _cached(entry: EncoderEntry) -> Path | None:
-    """Return where huggingface_hub keeps the pinned revision, if it is there; stays offline."""
-    from huggingface_hub import try_to_load_from_cache
-
-    found = try_to_load_from_cache(entry.source, weights.WEIGHTS_FILE, revision=entry.revision)
-    return Path(found).parent if isinstance(found, str) else None
