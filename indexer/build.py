@@ -323,6 +323,7 @@ def _sample(codec: PatchCodec, read: Read) -> NewSample:
         format=prepared.format,
         vector=read.vector,
         patch_row=codec.encode(read.patches[None])[0],
+        keypoint_row=prepared.keypoints,
         head_row=read.head,
         **_when(prepared.span),
     )

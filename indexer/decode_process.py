@@ -39,7 +39,7 @@ _ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 
 @dataclass(frozen=True)
 class Prepared:
-    """A file, read and shaped: ``pixels`` (size, size, 3) uint8 RGB.
+    """A file, read and shaped: ``pixels`` (size, size, 3) uint8 RGB, and a row of `Keypoints`.
 
     Without ``pixels`` there is either a ``problem``, or the content was known already. Of a video
     there is one for each frame, with its ``span``; all but the ``last`` are followed by another,
@@ -53,6 +53,7 @@ class Prepared:
     height: int = 0
     format: str = ""
     problem: MediaError | None = None
+    keypoints: UInt8 | None = None
     span: Span | None = None
     last: bool = True
 
@@ -170,6 +171,7 @@ class DecodeProcess:
             result.width,
             result.height,
             result.format,
+            keypoints=result.keypoints,
             span=result.span,
             last=result.last,
         )

@@ -15,11 +15,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 
+import cv2
 import numpy as np
 from PIL import Image
 
 from indexer.decode import Limits
 from indexer.errors import MediaError
+from indexer.keypoints import keypoints
 from indexer.media import Media, Taken
 from indexer.preprocess import needed, prepare
 from indexer.types import Preset, Reason, Span, UInt8
@@ -59,12 +61,14 @@ class Opened:
 class Result:
     """What the original was; the pixels, (size, size, 3) uint8, follow as bare bytes.
 
-    A frame has a ``span``; ``last`` is False while more frames of its video follow.
+    ``keypoints`` are a row of `Keypoints`. A frame has a ``span``; ``last`` is False while more
+    frames of its video follow.
     """
 
     width: int
     height: int
     format: str
+    keypoints: UInt8
     span: Span | None
     last: bool
 
@@ -104,7 +108,7 @@ def _serve(connection: Connection, task: Task, job: Job) -> None:
 def _send_pictures(connection: Connection, media: Media, job: Job) -> None:
     """Send one picture after the other; each waits for the next, to know whether it is the last."""
     shaped = _shaped(media, job)
-    waiting: tuple[Taken, UInt8] | None = None
+    waiting: tuple[Taken, UInt8, UInt8] | None = None
     while True:
         try:
             with _for_at_most(job.limits.seconds + _GRACE_SECONDS):
@@ -113,19 +117,21 @@ def _send_pictures(connection: Connection, media: Media, job: Job) -> None:
             connection.send(_problem(error))
             return
         if waiting is not None:
-            taken, pixels = waiting
+            taken, pixels, row = waiting
             last = following is None
-            connection.send(Result(taken.width, taken.height, taken.format, taken.span, last))
+            result = Result(taken.width, taken.height, taken.format, row, taken.span, last)
+            connection.send(result)
             _write(connection.fileno(), pixels.data.cast("B"))
         if following is None:
             return
         waiting = following
 
 
-def _shaped(media: Media, job: Job) -> Iterator[tuple[Taken, UInt8]]:
+def _shaped(media: Media, job: Job) -> Iterator[tuple[Taken, UInt8, UInt8]]:
     for taken in media.pictures(needed(job.preset)):
         pixels = np.ascontiguousarray(prepare(taken.image, job.preset))
-        yield replace(taken, image=_NO_IMAGE), pixels
+        row = keypoints(taken.image).to_row()
+        yield replace(taken, image=_NO_IMAGE), pixels, row
 
 
 def _write(descriptor: int, data: memoryview) -> None:
@@ -155,6 +161,7 @@ def _for_at_most(seconds: float) -> Iterator[None]:
 def _be_quiet_and_modest() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides when to stop
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    cv2.setNumThreads(1)
     null = os.open(os.devnull, os.O_WRONLY)
     os.dup2(null, 2)  # C libraries write warnings there
     with contextlib.suppress(ImportError, ValueError, OSError):

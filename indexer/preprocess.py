@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from indexer import keypoints
 from indexer.errors import EncoderError
 from indexer.types import Preset, UInt8
 
@@ -76,8 +77,9 @@ def resized(image: Image.Image, preset: Preset) -> Image.Image:
 
 
 def needed(preset: Preset) -> int:
-    """Return the shorter side, in pixels, that a preset makes use of."""
-    return preset.resize_to or preset.size
+    """Return the shorter side, in pixels, that a preset and keypoints make use of."""
+    # a decoder keeps twice what is needed: enough for keypoints too
+    return max(preset.resize_to or preset.size, keypoints.LONGEST_SIDE // 2)
 
 
 def preset_from_processor(

@@ -29,6 +29,9 @@ SURE, LIKELY = 0.5, 0.1  # confidence of the geometry alone; with the pixels' ag
 PRECISE, MUCH = 0.37, 0.7
 CONVINCING = 0.5  # precisely the same, where the geometry is no evidence
 ALTERED = 0.003  # of the visible area
+# Where no point was found again and little of the area (fraction) has structure, colours are all
+# that tells pictures apart: a larger change of tones (levels of 255) leaves nothing that could.
+LITTLE_STRUCTURE, SAME_TONES = 0.35, 10.0
 MOST_BOXES = 12
 
 
@@ -64,6 +67,12 @@ class _Evidence:
         if self.geometry.confidence < SURE:
             return found.fidelity >= CONVINCING
         return found.fidelity >= PRECISE or found.agreement >= MUCH
+
+    @property
+    def bare(self) -> bool:
+        """Whether there is nothing but a few edges that the pictures could differ in."""
+        found = self.residual
+        return found.structured < LITTLE_STRUCTURE and found.tone_change > SAME_TONES
 
     @property
     def altered(self) -> bool:
@@ -129,7 +138,7 @@ def _evidence(
     whole = whole_picture(*pictures)
     if whole is not None:
         evidence = _examined(pictures, _whole_geometry(whole, pictures))
-        if evidence.same:
+        if evidence.same and not evidence.bare:
             return evidence
     if geometry is None or geometry.confidence < LIKELY:
         return None

@@ -35,14 +35,15 @@ class Residual:
 
     ``strength`` (h, w) float32 in multiples of the noise; ``altered`` (h, w) bool; ``agreement``
     the fraction of the structured visible area that shows much the same, ``fidelity`` that which
-    shows precisely the same; ``fraction`` that of the visible area that was altered;
-    ``tone_change`` and ``noise`` are levels of 255.
+    shows precisely the same; ``structured`` and ``fraction`` are the fractions of the visible area
+    that have structure and that were altered; ``tone_change`` and ``noise`` are levels of 255.
     """
 
     strength: Float32
     altered: Mask
     agreement: float
     fidelity: float
+    structured: float
     fraction: float
     tone_change: float
     noise: float
@@ -55,7 +56,7 @@ def residual(laid: Alignment) -> Residual:
     if trusted.sum() < 0.1 * laid.visible.sum():
         trusted = laid.visible
     first, second = _equally_sharp(laid.first, laid.second, trusted)
-    agreement, fidelity = _likeness(first, second, laid.visible)
+    agreement, fidelity, structured = _likeness(first, second, laid.visible)
     strength, levels = _least(
         _difference(toned(first, second, trusted), second, laid.visible, trusted),
         _difference(toned(second, first, trusted), first, laid.visible, trusted),
@@ -69,16 +70,18 @@ def residual(laid: Alignment) -> Residual:
         altered=altered,
         agreement=agreement,
         fidelity=fidelity,
+        structured=structured,
         fraction=fraction,
         tone_change=float(tones.mean()) if trusted.any() else 0.0,
         noise=float(np.median(levels[trusted])) if trusted.any() else 0.0,
     )
 
 
-def _likeness(first: Float32, second: Float32, visible: Mask) -> tuple[float, float]:
+def _likeness(first: Float32, second: Float32, visible: Mask) -> tuple[float, float, float]:
     """Return the fractions of the structured area where the two are much, and precisely, alike.
 
-    A wall photographed twice lies on itself much alike; only a copy does so precisely.
+    A wall photographed twice lies on itself much alike; only a copy does so precisely. The third
+    fraction is that of the visible area that has structure.
     """
     lightness = [_blurred(grey(each), SMOOTHING[0]) for each in (first, second)]
     found, deviation = correlation(*lightness, window=window_of(visible))
@@ -86,8 +89,9 @@ def _likeness(first: Float32, second: Float32, visible: Mask) -> tuple[float, fl
     if structured.sum() < FEWEST_STRUCTURED * visible.sum():
         structured = visible & (deviation > STRUCTURE[1])
     if not structured.any():
-        return 0.0, 0.0
-    return float((found[structured] > ALIKE).mean()), float((found[structured] > SAME).mean())
+        return 0.0, 0.0, 0.0
+    alike, same = (float((found[structured] > least).mean()) for least in (ALIKE, SAME))
+    return alike, same, float(structured.sum() / visible.sum())
 
 
 def _flat(laid: Alignment) -> Mask:
@@ -194,6 +198,7 @@ def _regions(strength: Float32, levels: Float32, visible: Mask) -> Mask:
     reached = np.unique(labels[strong])
     kept = np.isin(labels, reached[reached > 0])
     kept = _filled(_closed(_opened(kept, 0.004 * side), GAP * side) & visible)
+    kept = _morphed(kept, GATHERING * side, cv2.MORPH_ERODE)  # pooling reaches over a region's rim
     return _large(kept & visible, SMALLEST * float(visible.sum()))
 
 

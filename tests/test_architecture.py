@@ -25,7 +25,7 @@ BELOW = {
 # Inside indexer: the rung each part stands on. A part imports only lower rungs, or its own.
 RUNGS = [
     {"types", "errors", "closing"},
-    {"corpus", "decode", "sniff", "colour", "preprocess", "media", "video"},
+    {"corpus", "decode", "sniff", "colour", "preprocess", "keypoints", "media", "video"},
     {"encoders", "store", "labels"},
     {"engines"},
     {"build"},

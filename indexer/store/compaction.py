@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
+from typing import TypeVar
 
 import numpy as np
 
@@ -60,7 +61,7 @@ def _compact_space(writer: IndexWriter, space: str) -> int:
     old = [one for one in writer.catalog.segments(space) if _worth_it(writer, one, dead)]
     if not _has_dead(writer, old, dead) and len(old) < 2:
         return 0
-    new = [_write(writer, old[0], *batch) for batch in _batches(writer, old, dead)]
+    new = [_write(writer, old[0], batch) for batch in _batches(writer, old, dead)]
     writer.catalog.swap_segments([one.id for one in old], new)
     AnnCache(folder.ann).drop()
     writer.publish()
@@ -83,51 +84,75 @@ def _has_dead(writer: IndexWriter, records: Sequence[SegmentRecord], dead: set[i
     return not dead.isdisjoint(held.tolist())
 
 
+@dataclass(frozen=True)
+class _Kept:
+    """What is kept of a segment, in step; the last two are None where it never had them."""
+
+    rows: list[SegmentRow]
+    vectors: Float32
+    patches: UInt8
+    keypoints: UInt8 | None
+    heads: Float32 | None
+
+    @classmethod
+    def of(cls, segment: Segment, dead: set[int]) -> _Kept:
+        places = [place for place, row in enumerate(segment.rows()) if row.id not in dead]
+        heads = segment.head_rows()
+        return cls(
+            rows=[segment.rows()[place] for place in places],
+            vectors=segment.vectors()[places],
+            patches=segment.patch_rows(places),
+            keypoints=segment.keypoint_rows(places),
+            heads=None if heads is None else heads[places],
+        )
+
+    def fits(self, other: _Kept) -> bool:
+        """Tell whether both may share a segment: rows with and without a part never do."""
+        return (
+            len(self.rows) + len(other.rows) <= FULL_ROWS
+            and (self.keypoints is None) == (other.keypoints is None)
+            and (self.heads is None) == (other.heads is None)
+        )
+
+    def joined(self, other: _Kept) -> _Kept:
+        return _Kept(
+            rows=self.rows + other.rows,
+            vectors=np.concatenate([self.vectors, other.vectors]),
+            patches=np.concatenate([self.patches, other.patches]),
+            keypoints=_both(self.keypoints, other.keypoints),
+            heads=_both(self.heads, other.heads),
+        )
+
+
+Array = TypeVar("Array", Float32, UInt8)
+
+
+def _both(first: Array | None, second: Array | None) -> Array | None:
+    if first is None or second is None:
+        return None
+    return np.concatenate([first, second])
+
+
 def _batches(
     writer: IndexWriter, records: Sequence[SegmentRecord], dead: set[int]
-) -> Iterator[tuple[list[SegmentRow], Float32, UInt8, Float32 | None]]:
-    """Yield the live rows of some segments in batches of at most `FULL_ROWS`.
-
-    Rows with and without what a head read never share a batch.
-    """
-    rows: list[SegmentRow] = []
-    vectors: list[Float32] = []
-    patches: list[UInt8] = []
-    heads: list[Float32] = []
+) -> Iterator[_Kept]:
+    """Yield the live rows of some segments in batches of at most `FULL_ROWS`."""
+    batch: _Kept | None = None
     for record in records:
         segment = Segment(writer.folder.space(record.space).segments, record.id)
-        kept = [place for place, row in enumerate(segment.rows()) if row.id not in dead]
-        head = segment.head_rows()
-        full = len(rows) + len(kept) > FULL_ROWS or bool(heads) != (head is not None)
-        if rows and kept and full:
-            yield _joined(rows, vectors, patches, heads)
-            rows, vectors, patches, heads = [], [], [], []
-        if kept:
-            rows += [segment.rows()[place] for place in kept]
-            vectors.append(segment.vectors()[kept])
-            patches.append(segment.patch_rows(kept))
-            heads += [] if head is None else [head[kept]]
-    if rows:
-        yield _joined(rows, vectors, patches, heads)
-
-
-def _joined(
-    rows: list[SegmentRow],
-    vectors: Sequence[Float32],
-    patches: Sequence[UInt8],
-    heads: Sequence[Float32],
-) -> tuple[list[SegmentRow], Float32, UInt8, Float32 | None]:
-    head = np.concatenate(heads) if heads else None
-    return rows, np.concatenate(vectors), np.concatenate(patches), head
+        kept = _Kept.of(segment, dead)
+        if not kept.rows:
+            continue
+        if batch is not None and not batch.fits(kept):
+            yield batch
+            batch = None
+        batch = kept if batch is None else batch.joined(kept)
+    if batch is not None:
+        yield batch
 
 
 def _write(
-    writer: IndexWriter,
-    like: SegmentRecord,
-    rows: Sequence[SegmentRow],
-    vectors: Float32,
-    patches: UInt8,
-    head: Float32 | None,
+    writer: IndexWriter, like: SegmentRecord, batch: _Kept
 ) -> tuple[SegmentRecord, list[int]]:
     info = SegmentInfo(
         id=writer.catalog.advance("next_segment", 1),
@@ -136,7 +161,15 @@ def _write(
         precision=like.precision,
     )
     folder = writer.folder.space(like.space).segments
-    write_segment(folder, info, rows, vectors, patches, head)
+    write_segment(
+        folder,
+        info,
+        batch.rows,
+        batch.vectors,
+        batch.patches,
+        keypoint_rows=batch.keypoints,
+        head_rows=batch.heads,
+    )
     size = segment_bytes(folder, info.id)
-    record = SegmentRecord(**asdict(info), rows=len(rows), bytes=size)
-    return record, [row.id for row in rows]
+    record = SegmentRecord(**asdict(info), rows=len(batch.rows), bytes=size)
+    return record, [row.id for row in batch.rows]

@@ -1,11 +1,11 @@
 """Segments: the immutable, checksummed files in which embeddings live.
 
-A segment is three or four files of one name. ``.cls`` is a .npy array (rows, dim) float16 of unit
-class tokens; ``.patch`` is a .npy array (rows, bytes) uint8 of compressed patch tokens, each row
-ending in its own CRC-32; ``.ids`` is sealed JSON that says which sample each row belongs to, with
-all that is needed to rebuild the catalog, and holds the checksums of the others. Where the encoder
-has a head of its own, ``.head`` is a .npy array (rows, dim + labels) float32: what the head read,
-the class token as it was, and the logits that it gave.
+A segment is a few files of one name. ``.cls`` is a .npy array (rows, dim) float16 of unit class
+tokens; ``.patch`` is a .npy array (rows, bytes) uint8 of compressed patch tokens, and ``.points``
+one of keypoints, each of their rows ending in its own CRC-32; ``.ids`` is sealed JSON that says
+which sample each row belongs to, with all that is needed to rebuild the catalog, and holds the
+checksums of the others. Where the encoder has a head of its own, ``.head`` is a .npy array (rows,
+dim + labels) float32: what the head read, the class token as it was, and the logits that it gave.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from indexer.store.durable import file_sha256, read_sealed_json, replace_file, w
 from indexer.types import Float32, Int64, UInt8, unit
 
 SUFFIXES = (".cls", ".patch", ".ids")
-HEAD_SUFFIX = ".head"
-ALL_SUFFIXES = (*SUFFIXES, HEAD_SUFFIX)
+HEAD_SUFFIX, KEYPOINT_SUFFIX = ".head", ".points"
+ALL_SUFFIXES = (*SUFFIXES, HEAD_SUFFIX, KEYPOINT_SUFFIX)
 _CRC_BYTES = 4
 
 
@@ -64,12 +64,15 @@ def write_segment(
     rows: Sequence[SegmentRow],
     vectors: Float32,
     patch_rows: UInt8,
+    *,
+    keypoint_rows: UInt8 | None = None,
     head_rows: Float32 | None = None,
 ) -> None:
     """Write a segment of unit ``vectors`` (n, dim) and compressed ``patch_rows`` (n, bytes).
 
-    ``head_rows`` (n, dim + labels) are class tokens and logits, where the encoder has a head.
-    The ``.ids`` file comes last, so that a segment with one is complete.
+    ``keypoint_rows`` (n, bytes) are rows of `Keypoints`; ``head_rows`` (n, dim + labels) are class
+    tokens and logits, where the encoder has a head. The ``.ids`` file comes last, so that a
+    segment with one is complete.
     """
     if not len(rows) == len(vectors) == len(patch_rows):
         raise ValueError(f"{len(rows)} rows, {len(vectors)} vectors, {len(patch_rows)} patch rows")
@@ -77,16 +80,20 @@ def write_segment(
     halves = unit(vectors).astype(np.float16)
     replace_file(base.with_suffix(".cls"), lambda file: np.save(file, halves))
     replace_file(base.with_suffix(".patch"), lambda file: np.save(file, _with_crc(patch_rows)))
-    head: dict[str, object] = {}
+    more: dict[str, object] = {}
+    if keypoint_rows is not None:
+        path = base.with_suffix(KEYPOINT_SUFFIX)
+        replace_file(path, lambda file: np.save(file, _with_crc(keypoint_rows)))
+        more = {"points_sha256": file_sha256(path), "points_width": int(keypoint_rows.shape[1])}
     if head_rows is not None:
         path = base.with_suffix(HEAD_SUFFIX)
         replace_file(path, lambda file: np.save(file, head_rows.astype(np.float32)))
-        head = {"head_sha256": file_sha256(path), "head_width": int(head_rows.shape[1])}
+        more |= {"head_sha256": file_sha256(path), "head_width": int(head_rows.shape[1])}
     write_sealed_json(
         base.with_suffix(".ids"),
         {
             **asdict(info),
-            **head,
+            **more,
             "cls_sha256": file_sha256(base.with_suffix(".cls")),
             "patch_sha256": file_sha256(base.with_suffix(".patch")),
             "patch_row_bytes": int(patch_rows.shape[1]),
@@ -140,8 +147,17 @@ class Segment:
 
     def patch_rows(self, rows: Sequence[int]) -> UInt8:
         """Return the compressed patch tokens of some rows (len(rows), bytes) uint8, checked."""
-        path = self._base.with_suffix(".patch")
-        width = self.header["patch_row_bytes"] + _CRC_BYTES
+        return self._checked_rows(".patch", self.header["patch_row_bytes"], rows)
+
+    def keypoint_rows(self, rows: Sequence[int]) -> UInt8 | None:
+        """Return some rows of `Keypoints` (len(rows), bytes) uint8, None where there are none."""
+        if "points_sha256" not in self.header:
+            return None
+        return self._checked_rows(KEYPOINT_SUFFIX, self.header["points_width"], rows)
+
+    def _checked_rows(self, suffix: str, width: int, rows: Sequence[int]) -> UInt8:
+        path = self._base.with_suffix(suffix)
+        width += _CRC_BYTES
         array = _load(path, (len(self.header["rows"]), width), np.uint8, mapped=True)
         picked = np.array(array[list(rows)])
         for row in picked:
@@ -161,8 +177,9 @@ class Segment:
         """Read the whole segment against its checksums; raise IndexDamagedError."""
         self._check(self._base.with_suffix(".cls"), "cls_sha256")
         self._check(self._base.with_suffix(".patch"), "patch_sha256")
-        if "head_sha256" in self.header:
-            self._check(self._base.with_suffix(HEAD_SUFFIX), "head_sha256")
+        for suffix, key in ((KEYPOINT_SUFFIX, "points_sha256"), (HEAD_SUFFIX, "head_sha256")):
+            if key in self.header:
+                self._check(self._base.with_suffix(suffix), key)
 
     def _check(self, path: Path, key: str) -> None:
         try:
@@ -176,9 +193,8 @@ class Segment:
 def segment_bytes(folder: Path, segment: int) -> int:
     """Return the size of a segment's files on disk."""
     base = segment_path(folder, segment)
-    head = base.with_suffix(HEAD_SUFFIX)
-    total = sum(base.with_suffix(suffix).stat().st_size for suffix in SUFFIXES)
-    return total + (head.stat().st_size if head.exists() else 0)
+    files = [base.with_suffix(suffix) for suffix in ALL_SUFFIXES]
+    return sum(file.stat().st_size for file in files if file.exists())
 
 
 def remove_segment(folder: Path, segment: int) -> None:

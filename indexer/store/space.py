@@ -12,10 +12,11 @@ from indexer.store.ann import FaissIndex, VectorIndex, merge
 from indexer.store.ann_cache import AnnCache, AnnInfo
 from indexer.store.catalog import Catalog, Located, SpaceRow
 from indexer.store.durable import read_sealed_json
+from indexer.store.keypoint_index import KeypointIndex
 from indexer.store.layout import SpaceFolder
 from indexer.store.patch_codec import PatchCodec
 from indexer.store.segments import Segment
-from indexer.types import Embeddings, EncoderSpec, Float32, Int64
+from indexer.types import Embeddings, EncoderSpec, Float32, Int64, UInt8
 
 _RESCORED = 4  # candidates an approximate index returns for each neighbour asked for
 
@@ -70,6 +71,21 @@ class Space:
             rows = self._segment(int(segment)).patch_rows(located.rows[mine].tolist())
             tokens.update(zip(located.ids[mine].tolist(), self.codec.decode(rows), strict=True))
         return np.stack([tokens[int(one)] for one in ids])
+
+    def keypoint_rows(self) -> Iterator[tuple[Int64, UInt8]]:
+        """Yield ids (n,) and rows of `Keypoints` (n, bytes) of live samples, by segment."""
+        for number in self._segment_ids:
+            segment = Segment(self._folder.segments, number)
+            ids = segment.ids()
+            places = np.flatnonzero(~np.isin(ids, self._dead))
+            rows = segment.keypoint_rows(places.tolist())
+            if rows is not None:
+                yield ids[places], rows
+
+    @cached_property
+    def keypoints(self) -> KeypointIndex:
+        """The keypoints of all live samples, read when they are first asked for."""
+        return KeypointIndex(self.keypoint_rows())
 
     @cached_property
     def codec(self) -> PatchCodec:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
@@ -27,6 +28,8 @@ from indexer.store.segments import SegmentInfo, SegmentRow, segment_bytes, write
 from indexer.store.space import Space
 from indexer.types import Encoder, EncoderSpec, Float32, Kind, UInt8
 
+Array = TypeVar("Array", Float32, UInt8)
+
 _PUBLISH_EVERY_S = 2.0
 _PUBLISH_SHARE = 20  # publish at most a twentieth of the time
 
@@ -35,7 +38,8 @@ _PUBLISH_SHARE = 20  # publish at most a twentieth of the time
 class NewSample:
     """One sample, read: its class token (D,) and its compressed patch tokens (bytes,).
 
-    ``head_row`` (D + labels,) is the class token as the encoder's head read it, and its logits.
+    ``keypoint_row`` is a row of `Keypoints`; ``head_row`` (D + labels,) is the class token as the
+    encoder's head read it, and its logits.
     """
 
     file: FoundFile
@@ -45,6 +49,7 @@ class NewSample:
     format: str
     vector: Float32
     patch_row: UInt8
+    keypoint_row: UInt8 | None = None
     head_row: Float32 | None = None
     kind: Kind = Kind.IMAGE
     time_s: float | None = None
@@ -230,9 +235,9 @@ class IndexWriter(Closing):
         folder = self.folder.space(info.space).segments
         vectors = np.stack([one.vector for one in samples])
         patches = np.stack([one.patch_row for one in samples])
-        heads = [one.head_row for one in samples if one.head_row is not None]
-        head_rows = np.stack(heads) if len(heads) == len(samples) else None
-        write_segment(folder, info, rows, vectors, patches, head_rows)
+        points = _stacked([one.keypoint_row for one in samples])
+        heads = _stacked([one.head_row for one in samples])
+        write_segment(folder, info, rows, vectors, patches, keypoint_rows=points, head_rows=heads)
         size = segment_bytes(folder, info.id)
         return SegmentRecord(**asdict(info), rows=len(rows), bytes=size)
 
@@ -240,6 +245,12 @@ class IndexWriter(Closing):
         pause = max(_PUBLISH_EVERY_S, _PUBLISH_SHARE * self._publish_cost)
         if time.monotonic() - self._published_at >= pause:
             self.publish()
+
+
+def _stacked(rows: Sequence[Array | None]) -> Array | None:
+    """Put rows into one array, None where any of them is missing."""
+    present = [row for row in rows if row is not None]
+    return np.stack(present) if len(present) == len(rows) else None
 
 
 def _identity(sample: NewSample) -> tuple[object, ...]:
