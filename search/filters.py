@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
 from sqlglot import errors, exp, parse_one
 
 from indexer.errors import FilterError
+from indexer.store.probe_scores import scores_column
 
 COLUMNS = (
     "id",
@@ -36,23 +38,28 @@ _COMPARISONS: dict[type, str] = {
     exp.Like: "LIKE",
     exp.ILike: "ILIKE",
 }
-_UNDERSTOOD = {"this", "expression", "expressions", "low", "high", "negate", "is_string"}
+_PROBE_NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")  # safe inside a quoted SQL name
+_UNDERSTOOD = {"table", "this", "expression", "expressions", "low", "high", "negate", "is_string"}
 
 
 @dataclass(frozen=True)
 class Filter:
-    """A condition over the catalog's columns: SQL with ``?`` for each of ``parameters``."""
+    """A condition over the catalog's columns: SQL with ``?`` for each of ``parameters``.
+
+    ``probes`` are the probes whose scores it asks for; they must be attached to the catalog.
+    """
 
     condition: str
     parameters: tuple[object, ...]
+    probes: tuple[str, ...] = ()
 
 
 def parse_filter(text: str) -> Filter:
     """Parse an expression such as ``label = 'fake' and path like '%2024%'``.
 
-    Allowed are the columns of `COLUMNS`, text and number literals, ``= <> < <= > >=``, ``like``,
-    ``ilike``, ``in``, ``between``, ``is null``, ``and``, ``or``, ``not`` and parentheses. Raise
-    FilterError for anything else.
+    Allowed are the columns of `COLUMNS`, ``probe.NAME`` for a probe's score, text and number
+    literals, ``= <> < <= > >=``, ``like``, ``ilike``, ``in``, ``between``, ``is null``, ``and``,
+    ``or``, ``not`` and parentheses. Raise FilterError for anything else.
     """
     try:
         tree = parse_one(text, dialect="duckdb")
@@ -64,12 +71,13 @@ def parse_filter(text: str) -> Filter:
         condition = writer.condition(tree)
     except RecursionError as error:
         raise FilterError(f"the filter is nested too deeply; {_HELP}") from error
-    return Filter(condition, tuple(writer.parameters))
+    return Filter(condition, tuple(writer.parameters), tuple(writer.probes))
 
 
 _HELP = (
     "expected something like \"label = 'fake' and path like '%2024%'\" over the columns "
     + ", ".join(COLUMNS)
+    + " and probe.NAME"
 )
 
 
@@ -79,6 +87,7 @@ class _Writer:
     def __init__(self, text: str) -> None:
         self._text = text
         self.parameters: list[object] = []
+        self.probes: dict[str, None] = {}
 
     def condition(self, node: Any) -> str:
         """Return the SQL of a node that is true or false."""
@@ -111,7 +120,10 @@ class _Writer:
     def _operand(self, node: Any) -> str:
         self._check_arguments(node)
         match node:
-            case exp.Column() if node.name.lower() in COLUMNS:
+            case exp.Column() if node.table.lower() == "probe" and _PROBE_NAME.fullmatch(node.name):
+                self.probes[node.name] = None
+                return scores_column(node.name)
+            case exp.Column() if not node.table and node.name.lower() in COLUMNS:
                 return f'"{node.name.lower()}"'
             case exp.Literal():
                 return self._bind(node.this if node.is_string else _number(node.this))

@@ -15,6 +15,7 @@ from indexer.decode import Limits, decode_image, read_file
 from indexer.errors import FilterError, IndexDamagedError, StoreError, UsageError
 from indexer.preprocess import needed, prepare
 from indexer.store.catalog import Catalog
+from indexer.store.probe_scores import attach_scores
 from indexer.store.reader import IndexReader
 from indexer.store.space import Space
 from indexer.types import Encoder, Float32, Int64, Kind, Sample, unit
@@ -322,6 +323,8 @@ def allowed_ids(catalog: Catalog, where: str | None) -> Int64 | None:
     if where is None:
         return None
     parsed = parse_filter(where)
+    for name in parsed.probes:
+        attach_scores(catalog, name)
     try:
         return catalog.filter(parsed.condition, parsed.parameters)
     except IndexDamagedError:

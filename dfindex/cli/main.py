@@ -26,6 +26,7 @@ COMMANDS = {
     "explain": "explain",
     "models": "models",
     "serve": "serve",
+    "probe": "probe",
     "bench": "bench",
 }
 

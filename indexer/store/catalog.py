@@ -118,6 +118,12 @@ class Catalog:
             result = self.connection.execute(sql, parameters).fetchnumpy()
         return tuple(np.asarray(column, dtype=np.int64) for column in result.values())
 
+    @property
+    def index(self) -> Path:
+        """The index folder this catalog belongs to."""
+        folder = self._path.parent
+        return folder.parent if folder.name == "published" else folder
+
     def close(self) -> None:
         """Close the connection."""
         self.connection.close()

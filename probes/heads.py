@@ -1,0 +1,34 @@
+"""All heads by name."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from indexer.errors import UsageError
+from probes.fewshot import CacheHead, PrototypeHead
+from probes.linear import DiscriminantHead, LogisticHead, RidgeHead
+from probes.nearest import MahalanobisHead, NearestMeanHead, NeighboursHead
+from probes.one_class import RealOnlyHead
+
+# The simplest first: among equals the first one is chosen.
+HEADS: dict[str, type[Any]] = {
+    "prototypes": PrototypeHead,
+    "nearest-mean": NearestMeanHead,
+    "mahalanobis": MahalanobisHead,
+    "lda": DiscriminantHead,
+    "ridge": RidgeHead,
+    "logistic": LogisticHead,
+    "cache": CacheHead,
+    "knn": NeighboursHead,
+}
+REAL_ONLY = "real-only"
+AUTO = "auto"
+METHODS = (AUTO, *HEADS, REAL_ONLY)
+
+
+def make_head(method: str, **parameters: Any) -> Any:
+    """Return a new head; raise UsageError for an unknown method."""
+    heads = {**HEADS, REAL_ONLY: RealOnlyHead}
+    if method not in heads:
+        raise UsageError(f"expected one of the methods {', '.join(METHODS)}, got {method!r}")
+    return heads[method](**parameters)

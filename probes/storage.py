@@ -1,0 +1,224 @@
+"""Keep a probe as safetensors and a sealed card, and read it back exactly; never pickle."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load as load_tensors
+from safetensors.numpy import save as save_tensors
+
+from indexer.errors import StoreError, UsageError
+from indexer.store.durable import (
+    file_sha256,
+    read_sealed_json,
+    replace_file,
+    write_sealed_json,
+)
+from probes.calibration import Calibration, Calibrator
+from probes.dataset import Target
+from probes.features import FeatureSpec
+from probes.heads import REAL_ONLY, make_head
+from probes.patch import PatchHead
+from probes.recipe import Choice, Detector, Recipe
+
+CARD, WEIGHTS, SCORES, EVALUATION = "card.json", "head.safetensors", "scores", "evaluation.json"
+FORMAT = 1
+_NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Probe:
+    """A trained detector, what it reads, and everything by which it can be made again."""
+
+    name: str
+    target: Target
+    classes: tuple[str, ...]
+    features: FeatureSpec
+    encoders: tuple[dict[str, Any], ...]
+    recipe: Recipe
+    detector: Detector
+    training: tuple[str, ...]
+    label_counts: dict[str, int]
+    labels_sha256: str
+    where: str | None
+    threshold: float
+    figures: dict[str, Any] | None
+    made_at: str
+    versions: dict[str, str]
+
+
+def check_name(name: str) -> str:
+    """Return a probe's name; raise UsageError unless a filter can name it too."""
+    if not _NAME.fullmatch(name):
+        raise UsageError(
+            f"expected a probe name of small letters, digits and _, a letter first, got {name!r}"
+        )
+    return name
+
+
+def save_probe(folder: Path, probe: Probe) -> None:
+    """Write a probe into its folder; scores of an older head of that name are removed."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for stale in folder.glob(f"{SCORES}.*"):
+        stale.unlink()
+    arrays, plain = _state(probe.detector.head)
+    data = save_tensors(arrays)
+    replace_file(folder / WEIGHTS, lambda file: file.write(data))
+    write_sealed_json(folder / CARD, _card(probe, plain, file_sha256(folder / WEIGHTS)))
+
+
+def load_probe(folder: Path) -> Probe:
+    """Read a probe; raise StoreError where it is damaged or not one of this version's."""
+    if not (folder / CARD).exists():
+        known = ", ".join(names_in(folder.parent)) or "none"
+        raise UsageError(
+            f"there is no probe {folder.name!r} in this index; there are: {known}; "
+            "make one with dfindex probe train"
+        )
+    card = read_card(folder)
+    path = folder / WEIGHTS
+    try:
+        if file_sha256(path) != card["weights_sha256"]:
+            raise _damaged(path, "does not match its checksum")
+        return _probe(card, load_tensors(path.read_bytes()))
+    except (OSError, SafetensorError) as error:
+        raise _damaged(path, "cannot be read") from error
+    except (KeyError, ValueError, TypeError) as error:
+        raise _damaged(folder / CARD, f"is not what this version writes ({error})") from error
+
+
+def read_card(folder: Path) -> dict[str, Any]:
+    """Return a probe's card, its seal checked."""
+    card = read_sealed_json(folder / CARD)
+    if card.get("kind") != "dfindex probe" or card.get("format") != FORMAT:
+        raise StoreError(
+            f"{folder / CARD} is not a probe of format {FORMAT}: it says kind "
+            f"{card.get('kind')!r}, format {card.get('format')!r}; train the probe again"
+        )
+    return card
+
+
+def names_in(folder: Path) -> list[str]:
+    """Return the names of all probes in a folder of probes."""
+    return sorted(path.parent.name for path in folder.glob(f"*/{CARD}"))
+
+
+def _card(probe: Probe, plain: dict[str, Any], weights_sha256: str) -> dict[str, Any]:
+    recipe, detector = probe.recipe, probe.detector
+    return {
+        "kind": "dfindex probe",
+        "format": FORMAT,
+        "name": probe.name,
+        "target": probe.target.value,
+        "classes": list(probe.classes),
+        "method": detector.choice.method,
+        "chosen_because": detector.choice.why,
+        "compared": {name: list(score) for name, score in detector.choice.scores.items()},
+        "features": probe.features.to_json(),
+        "encoders": list(probe.encoders),
+        "recipe": {
+            "method": recipe.method,
+            "parameters": recipe.parameters,
+            "calibration": recipe.calibration.value,
+            "pooling": recipe.pooling,
+            "tokens": recipe.tokens,
+            "seed": recipe.seed,
+        },
+        "calibrator": detector.calibrator.to_json(),
+        "threshold": probe.threshold,
+        "label_counts": probe.label_counts,
+        "labels_sha256": probe.labels_sha256,
+        "where": probe.where,
+        "figures": probe.figures,
+        "made_at": probe.made_at,
+        "versions": probe.versions,
+        "head": plain,
+        "weights_sha256": weights_sha256,
+        "training": list(probe.training),
+    }
+
+
+def _probe(card: dict[str, Any], arrays: dict[str, np.ndarray[Any, Any]]) -> Probe:
+    recipe = card["recipe"]
+    compared = {name: (score[0], score[1]) for name, score in card["compared"].items()}
+    choice = Choice(card["method"], card["chosen_because"], compared)
+    return Probe(
+        name=card["name"],
+        target=Target(card["target"]),
+        classes=tuple(card["classes"]),
+        features=FeatureSpec.from_json(card["features"]),
+        encoders=tuple(card["encoders"]),
+        recipe=Recipe(
+            method=recipe["method"],
+            parameters=recipe["parameters"],
+            calibration=Calibration(recipe["calibration"]),
+            pooling=recipe["pooling"],
+            tokens=recipe["tokens"],
+            seed=recipe["seed"],
+        ),
+        detector=Detector(
+            choice, _head(card["head"], arrays, ""), Calibrator.from_json(card["calibrator"])
+        ),
+        training=tuple(card["training"]),
+        label_counts=card["label_counts"],
+        labels_sha256=card["labels_sha256"],
+        where=card["where"],
+        threshold=card["threshold"],
+        figures=card["figures"],
+        made_at=card["made_at"],
+        versions=card["versions"],
+    )
+
+
+def _state(head: Any, prefix: str = "") -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return a fitted head's arrays by name, and all the rest of it as plain JSON values."""
+    arrays: dict[str, Any] = {}
+    plain: dict[str, Any] = {"method": _method_of(head), "parameters": head.get_params(deep=False)}
+    values: dict[str, Any] = {}
+    for name, value in sorted(vars(head).items()):
+        if not name.endswith("_") or name.startswith("_"):
+            continue
+        if isinstance(value, np.ndarray):
+            arrays[prefix + name] = np.ascontiguousarray(value)
+        elif hasattr(value, "get_params"):
+            inner, plain[name] = _state(value, f"{prefix}{name}.")
+            arrays |= inner
+        else:
+            values[name] = value.item() if isinstance(value, np.generic) else value
+    return arrays, {**plain, "values": json.loads(json.dumps(values))}
+
+
+def _head(plain: dict[str, Any], arrays: dict[str, Any], prefix: str) -> Any:
+    """Build a fitted head from what `_state` returned."""
+    parameters = plain["parameters"]
+    method = plain["method"]
+    head = PatchHead(**parameters) if method == "patch" else make_head(method, **parameters)
+    for name, value in plain["values"].items():
+        setattr(head, name, value)
+    for name, value in plain.items():
+        if name.endswith("_"):
+            setattr(head, name, _head(value, arrays, f"{prefix}{name}."))
+    for name, value in arrays.items():
+        own = name.removeprefix(prefix)
+        if name.startswith(prefix) and "." not in own:
+            setattr(head, own, value)
+    return head
+
+
+def _method_of(head: Any) -> str:
+    from probes.heads import HEADS
+
+    if isinstance(head, PatchHead):
+        return "patch"
+    names = {kind: name for name, kind in HEADS.items()}
+    return names.get(type(head), REAL_ONLY)
+
+
+def _damaged(path: Path, how: str) -> StoreError:
+    return StoreError(f"the probe's file {path} {how}; train the probe again")

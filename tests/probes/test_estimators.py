@@ -1,0 +1,25 @@
+import pytest
+from sklearn.utils.estimator_checks import check_estimator
+
+from probes.fewshot import CacheHead, PrototypeHead
+from probes.linear import DiscriminantHead, LogisticHead, RidgeHead
+from probes.nearest import MahalanobisHead, NearestMeanHead, NeighboursHead
+from probes.one_class import RealOnlyHead
+
+HEADS = (
+    LogisticHead,
+    RidgeHead,
+    DiscriminantHead,
+    NearestMeanHead,
+    MahalanobisHead,
+    NeighboursHead,
+    PrototypeHead,
+    CacheHead,
+    RealOnlyHead,
+)
+
+
+@pytest.mark.parametrize("head", HEADS)
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.SkipTestWarning")
+def test_every_head_is_a_scikit_learn_estimator(head: type) -> None:
+    check_estimator(head())
