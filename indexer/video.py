@@ -108,6 +108,15 @@ def video_in(file: BufferedReader, limits: Limits) -> Video:
     return Film(file, kind.container, limits)
 
 
+def holds_video(path: bytes | Path) -> bool:
+    """Tell whether a path is read as a video; what cannot be read is none."""
+    try:
+        with open_file(path) as file:
+            return is_film(file.read(SNIFFED))
+    except (MediaError, OSError):
+        return False
+
+
 def is_film(head: bytes) -> bool:
     """Tell by a file's first bytes whether it is to be read as a film."""
     kind = named_kind(head)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 from indexer.decode import Limits, decode_image, read_file
 from indexer.errors import FilterError, IndexDamagedError, StoreError, UsageError
@@ -20,30 +23,35 @@ from indexer.store.reader import IndexReader
 from indexer.store.space import Space
 from indexer.types import Encoder, Float32, Int64, Kind, Sample, unit
 from search.calibration import NullScores, null_scores
+from search.candidates import Candidate, candidates
 from search.compare import Comparison
 from search.evidence import Verifier
 from search.filters import parse_filter
 from search.results import Completeness, Hit, Query, Searched, SearchResult, Timing
 from search.verdict import Verdict
 
-VERIFIED = 20  # nearest samples whose pixels are compared
+VERIFIED = 32  # most promising samples whose pixels are compared
 
 # Without verification a hit is called similar when no more than this share of pictures without
 # a copy in the corpus has one that scores as high.
 SIMILAR_FPR = 0.01
 SIMILAR_AT_LEAST = 0.9  # where the corpus is too small to tell
-
+SIMILAR_VOTES = 10.0  # of keypoints: few strangers reach as many
 
 _COPIES = (Verdict.EXACT, Verdict.COPY, Verdict.ALTERED_COPY)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Picture:
-    """A query as it was read: its bytes, their SHA-256, its size, its unit vector (D,)."""
+    """A query as it was read: its bytes, their SHA-256, its size, its unit vector (D,).
+
+    ``image`` is what was decoded, perhaps at a reduced scale.
+    """
 
     path: str
     sha256: str
     data: bytes
+    image: Image.Image
     width: int
     height: int
     vector: Float32
@@ -51,11 +59,12 @@ class Picture:
 
 @dataclass(frozen=True)
 class _Candidate:
-    """A sample that may be what was searched for."""
+    """A sample that may be what was searched for; ``votes`` are those of its keypoints."""
 
     sample: Sample
     score: float
     exact: bool
+    votes: float = 0.0
 
 
 class Clock:
@@ -81,9 +90,9 @@ class Searcher:
 
     def __init__(self, reader: IndexReader, space: Space, encoder: Encoder) -> None:
         space.check(encoder.spec)
-        self._reader = reader
-        self._space = space
-        self._encoder = encoder
+        self.reader = self._reader = reader
+        self.space = self._space = space
+        self.encoder = self._encoder = encoder
 
     def search(
         self,
@@ -111,7 +120,9 @@ class Searcher:
         picture = self.read(path)
         clock.lap("embed")
         allowed = allowed_ids(self._reader.catalog, where)
-        candidates = self._candidates(picture, max(k, VERIFIED), allowed, threshold)
+        candidates = self._candidates(
+            picture, max(k, VERIFIED), allowed, threshold, thorough=verify
+        )
         clock.lap("retrieve")
         compared = self._compared(picture, candidates) if verify else {}
         clock.lap("verify")
@@ -186,38 +197,47 @@ class Searcher:
             path=str(path),
             sha256=hashlib.sha256(data).hexdigest(),
             data=data,
+            image=decoded.image,
             width=decoded.width,
             height=decoded.height,
             vector=unit(features.cls)[0],
         )
 
     def _candidates(
-        self, picture: Picture, count: int, allowed: Int64 | None, threshold: float
+        self,
+        picture: Picture,
+        count: int,
+        allowed: Int64 | None,
+        threshold: float,
+        *,
+        thorough: bool,
     ) -> list[_Candidate]:
-        """Return the nearest samples that reach the threshold, the exact copies first."""
-        scores, ids = self._space.neighbours(picture.vector[None], count, allowed=allowed)
-        ranked = dict(zip(ids[0].tolist(), scores[0].tolist(), strict=True))
+        """Return the exact copies, then the most promising samples that reach the threshold."""
+        promising = candidates(
+            picture.image,
+            picture.vector,
+            self._space,
+            self._encoder,
+            count=count,
+            allowed=allowed,
+            thorough=thorough,
+        )
         exact = self._exact(picture, allowed)
-        ranked |= exact
-        order = sorted(ranked, key=lambda one: (one not in exact, -ranked[one], one))
-        samples = {one.id: one for one in self._reader.catalog.samples(order)}
-        return [
-            _Candidate(samples[one], ranked[one], one in exact)
-            for one in order[: max(count, len(exact))]
-            if ranked[one] >= threshold
-        ]
+        found = [Candidate(one, score, 0.0) for one, score in exact.items()]
+        found += [one for one in promising if one.id not in exact and one.score >= threshold]
+        samples = {one.id: one for one in self._reader.catalog.samples([one.id for one in found])}
+        return [_Candidate(samples[one.id], one.score, one.id in exact, one.votes) for one in found]
 
     def _compared(
         self, picture: Picture, candidates: Sequence[_Candidate]
     ) -> dict[int, Comparison]:
         """Compare the pixels of the candidates that are not the same file anyway."""
         verifier = Verifier(self._reader.catalog, picture.data)
-        compared = {}
-        for one in candidates[:VERIFIED]:
-            found = None if one.exact else verifier.compare(one.sample)
-            if found is not None:
-                compared[one.sample.id] = found
-        return compared
+        looked_at = [one.sample for one in candidates[:VERIFIED] if not one.exact]
+        with ThreadPoolExecutor(os.cpu_count() or 1, "verify") as threads:
+            found = list(threads.map(verifier.compare, looked_at))
+        pairs = zip(looked_at, found, strict=True)
+        return {sample.id: compared for sample, compared in pairs if compared is not None}
 
     def _ranked(
         self, candidates: Sequence[_Candidate], compared: dict[int, Comparison]
@@ -228,7 +248,7 @@ class Searcher:
 
     def _hit(self, candidate: _Candidate, compared: Comparison | None) -> Hit:
         score = float(np.clip(candidate.score, -1, 1))
-        verdict, confidence = self._unverified(score)
+        verdict, confidence = self._unverified(score, candidate.votes)
         match = None
         if candidate.exact:
             verdict, confidence = Verdict.EXACT, 1.0
@@ -248,14 +268,19 @@ class Searcher:
             match=match,
         )
 
-    def _unverified(self, score: float) -> tuple[Verdict, float]:
-        """Return what a score alone can say, and half the share of strangers it is above."""
-        verdict = Verdict.SIMILAR if score >= self._similar_from else Verdict.UNRELATED
+    def _unverified(self, score: float, votes: float) -> tuple[Verdict, float]:
+        """Return what the candidate stage alone can say: a confidence from 0 to 0.5.
+
+        Half of it is the share of strangers that the score is above, half the keypoints' votes.
+        """
+        similar = score >= self._similar_from or votes >= SIMILAR_VOTES
         maxima = self._null.maxima
-        if not len(maxima):
-            return verdict, 0.5 * float(np.clip(score, 0, 0.99))
-        below = np.searchsorted(maxima, score, side="left")
-        return verdict, 0.5 * float(below / (len(maxima) + 1))
+        if len(maxima):
+            above = float(np.searchsorted(maxima, score, side="left") / (len(maxima) + 1))
+        else:
+            above = float(np.clip(score, 0, 0.99))
+        shared = votes / (votes + SIMILAR_VOTES)
+        return Verdict.SIMILAR if similar else Verdict.UNRELATED, 0.25 * (above + shared)
 
     def _exact(self, picture: Picture, allowed: Int64 | None) -> dict[int, float]:
         """Return the scores of samples with the query's very bytes."""

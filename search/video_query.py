@@ -10,9 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from indexer.errors import UsageError
-from indexer.store.reader import IndexReader
-from indexer.store.space import Space
-from indexer.types import Encoder, Int64, Sample
+from indexer.types import Int64, Sample
 from search.query import Clock, Searcher, allowed_ids
 from search.results import Match
 from search.verdict import Verdict
@@ -47,14 +45,13 @@ class _Found:
 
 
 class VideoSearcher:
-    """Answers queries with videos against one space of an index."""
+    """Answers queries with videos, where a `Searcher` answers those with pictures."""
 
-    def __init__(self, reader: IndexReader, space: Space, encoder: Encoder) -> None:
-        space.check(encoder.spec)
-        self._reader = reader
-        self._space = space
-        self._encoder = encoder
-        self._pictures = Searcher(reader, space, encoder)
+    def __init__(self, searcher: Searcher) -> None:
+        self._searcher = searcher
+        self._reader = searcher.reader
+        self._space = searcher.space
+        self._encoder = searcher.encoder
 
     def search(
         self,
@@ -87,7 +84,7 @@ class VideoSearcher:
         ]
         hits.sort(key=lambda hit: (-hit.confidence, -hit.score, hit.sample.id))
         clock.lap("verify")
-        searched, completeness = self._pictures.scope()
+        searched, completeness = self._searcher.scope()
         return VideoSearchResult(
             query=VideoQuery(
                 path=clip.path,

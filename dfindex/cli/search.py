@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from dfindex.cli.main import NOTHING_FOUND, OK
 from dfindex.cli.options import as_json, encoder_options, index_option, print_json
 
+if TYPE_CHECKING:
+    from search.results import SearchResult
+    from search.video_results import VideoSearchResult
+
 
 @click.command()
-@click.argument("query", metavar="IMAGE|ID", type=click.Path())
+@click.argument("query", metavar="IMAGE|VIDEO|ID", type=click.Path())
 @index_option
 @click.option("-k", default=10, show_default=True, type=click.IntRange(1), help="Hits to show.")
 @click.option("--space", metavar="NAME", help="Which space, where there are several.")
@@ -37,28 +42,50 @@ def search(
     precision: str,
     as_json: bool,
 ) -> int:
-    """Find what resembles a picture: exact copies, verified copies, then the nearest."""
+    """Find what resembles a picture: exact copies, verified copies, then the nearest.
+
+    Given a video, find the videos and pictures that share parts with it, and where.
+    """
     import dfindex
+
+    options: dict[str, Any] = {
+        "where": where,
+        "space": space,
+        "min_score": min_score,
+        "verify": verify,
+        "encoder": encoder,
+        "device": device,
+        "precision": precision,
+    }
+    with dfindex.open(index) as opened:
+        if opened.is_video(query):
+            return _shown_video(opened.search_video(query, k, **options), report, as_json)
+        result = opened.search(query, k, max_fpr=max_fpr, **options)
+    return _shown(result, report, as_json)
+
+
+def _shown(result: SearchResult, report: str | None, as_json: bool) -> int:
     from dfindex.report import write_report
     from dfindex.tables import hits_table
 
-    with dfindex.open(index) as opened:
-        result = opened.search(
-            query,
-            k,
-            where=where,
-            space=space,
-            min_score=min_score,
-            max_fpr=max_fpr,
-            verify=verify,
-            encoder=encoder,
-            device=device,
-            precision=precision,
-        )
-        if report:
-            write_report(Path(report), result)
+    if report:
+        write_report(Path(report), result)
     if as_json:
         print_json(result.to_json())
     else:
         hits_table(result)
+    return OK if result.found else NOTHING_FOUND
+
+
+def _shown_video(result: VideoSearchResult, report: str | None, as_json: bool) -> int:
+    from dfindex.video_tables import video_hits_table
+
+    if report:
+        from dfindex.video_report import write_video_report
+
+        write_video_report(Path(report), result)
+    if as_json:
+        print_json(result.to_json())
+    else:
+        video_hits_table(result)
     return OK if result.found else NOTHING_FOUND
