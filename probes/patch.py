@@ -21,11 +21,10 @@ POOLINGS = ("attention", "max")
 class PatchHead(Head):
     """A head on tokens of which only the pictures' classes are known.
 
-    The rows of ``X`` are pictures: ``tokens`` tokens one after the other. The head is fitted to
-    the mean token of each picture; then, a few times, to the tokens that it finds most telling.
-    ``max`` takes for every class the tokens that speak most for it (multiple-instance learning:
-    Andrews et al. 2003, mi-SVM; the mean of the highest tenth in place of the highest one).
-    ``attention`` weighs a picture's tokens by how much they tell, for whichever class.
+    The rows of ``X`` are pictures: ``tokens`` tokens one after the other. A first head is fitted
+    to the mean token of each picture; then, a few times, a next one to the tokens that the last
+    one finds most unlike the first class, which is real (multiple-instance learning: Andrews et
+    al. 2003, mi-SVM). ``attention`` weighs all tokens by that, ``max`` takes the highest tenth.
     """
 
     def __init__(self, base: str = "logistic", pooling: str = "attention", tokens: int = 1) -> None:
@@ -37,7 +36,7 @@ class PatchHead(Head):
         """Return scores (n, tokens, classes) of each token by itself."""
         check_is_fitted(self)
         X = validate_data(self, X, reset=False, dtype=[np.float64, np.float32])
-        return self._of_tokens(self._split(X))
+        return self._of_tokens(self.head_, self._split(X))
 
     def _learn(self, X: FloatArray, y: Int64, groups: np.ndarray[Any, Any] | None) -> None:
         if self.pooling not in POOLINGS:
@@ -45,42 +44,32 @@ class PatchHead(Head):
         if X.shape[1] % self.tokens:
             raise ValueError(f"{X.shape[1]} features are not {self.tokens} tokens of one size")
         bags = self._split(X)
-        self.head_ = self._fitted(bags.mean(axis=1), y, groups)
+        self.selector_ = self._fitted(bags.mean(axis=1), y, groups)
+        self.head_ = self.selector_
         for _ in range(ROUNDS if self.tokens > 1 else 0):
-            self.head_ = self._fitted(self._pooled(bags, y), y, groups)
+            self.selector_ = self.head_
+            self.head_ = self._fitted(self._pooled(bags), y, groups)
 
     def _fitted(self, X: FloatArray, y: Int64, groups: Any) -> Any:
         return make_head(self.base).fit(X, y, groups=groups)
 
     def _scores(self, X: FloatArray) -> FloatArray:
-        bags = self._split(X)
-        if self.pooling == "attention":
-            return _both(self.head_.decision_function(self._pooled(bags, None)))
-        scores = self._of_tokens(bags)
-        lead = scores[:, :, 1:] - scores[:, :, :1] if scores.shape[2] == 2 else scores
-        top = np.sort(lead, axis=1)[:, -self._top() :].mean(axis=1)
-        return _both(top[:, 0]) if top.shape[1] == 1 else top
+        return _both(self.head_.decision_function(self._pooled(self._split(X))))
 
-    def _pooled(self, bags: FloatArray, y: Int64 | None) -> FloatArray:
+    def _pooled(self, bags: FloatArray) -> FloatArray:
         """Return one vector (n, d) of each picture's telling tokens."""
-        scores = self._of_tokens(bags)
-        lead = scores.max(axis=2) - np.median(scores, axis=2)
-        if self.pooling == "max" and y is not None:
-            # A real picture must hold no token that looks fake: its most fake ones are its lesson.
-            lead = (
-                scores[:, :, 1] - scores[:, :, 0]
-                if scores.shape[2] == 2
-                else scores[np.arange(len(y)), :, y]
-            )
+        scores = self._of_tokens(self.selector_, bags)
+        lead = scores[:, :, 1:].max(axis=2) - scores[:, :, 0]
+        if self.pooling == "max":
             chosen = np.argsort(-lead, axis=1, kind="stable")[:, : self._top()]
             return np.asarray(np.take_along_axis(bags, chosen[:, :, None], axis=1).mean(axis=1))
         spread = lead.std(axis=1, keepdims=True)
         weights = softmax(SHARPNESS * lead / np.where(spread > 0, spread, 1), axis=1)
         return np.asarray(np.einsum("nt,ntd->nd", weights, bags), dtype=bags.dtype)
 
-    def _of_tokens(self, bags: FloatArray) -> FloatArray:
+    def _of_tokens(self, head: Any, bags: FloatArray) -> FloatArray:
         flat = bags.reshape(-1, bags.shape[2])
-        return _both(self.head_.decision_function(flat)).reshape(len(bags), bags.shape[1], -1)
+        return _both(head.decision_function(flat)).reshape(len(bags), bags.shape[1], -1)
 
     def _split(self, X: FloatArray) -> FloatArray:
         return X.reshape(len(X), self.tokens, -1)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from sklearn.metrics import balanced_accuracy_score, roc_auc_score
+from threadpoolctl import threadpool_limits
 
 from indexer.types import FloatArray, Int64
 from probes.calibration import NOT_CALIBRATED, Calibration, Calibrator
@@ -15,6 +16,7 @@ from probes.heads import AUTO, HEADS, REAL_ONLY, make_head
 from probes.splits import Fold, inner_folds
 
 CHOSEN_ON = 4_000  # samples that a head is chosen on, at most
+LARGE = 4_000_000  # numbers in a matrix from which on threads help
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,6 +77,16 @@ def fit(recipe: Recipe, X: FloatArray, y: Int64, groups: Texts) -> Detector:
     """Choose, fit and calibrate on these samples alone."""
     if set(y.tolist()) == {0} or recipe.method == REAL_ONLY:
         return _fit_real_only(recipe, X[y == 0], groups[y == 0])
+    with threadpool_limits(_threads(X)):
+        return _fitted(recipe, X, y, groups)
+
+
+def _threads(X: FloatArray) -> int | None:
+    """Return one thread for small products, which only wait for each other on more."""
+    return 1 if X.size < LARGE else None
+
+
+def _fitted(recipe: Recipe, X: FloatArray, y: Int64, groups: Texts) -> Detector:
     folds = inner_folds(y, groups, seed=recipe.seed)
     choice = _chosen(recipe, X, y, groups, folds)
     head = recipe.head(choice.method).fit(X, y, groups=groups)

@@ -216,9 +216,7 @@ def list_(index: Path, as_json: bool) -> None:
     with Prober(index) as prober:
         cards = prober.cards()
     if as_json:
-        print_json(
-            [{k: v for k, v in one.items() if k not in ("training", "head")} for one in cards]
-        )
+        print_json([{**one, "training": len(one["training"])} for one in cards])
     else:
         cards_table(cards)
 
