@@ -103,6 +103,29 @@ def set_label(
     return len(contents)
 
 
+def label_samples(
+    index: Path,
+    ids: Sequence[int],
+    value: str,
+    *,
+    generator: str | None = None,
+    source: str | None = None,
+    group: str | None = None,
+) -> int:
+    """Label the contents of several samples at once; return how many contents that were."""
+    from indexer.labels import check_label
+    from indexer.store.changes import Label
+
+    label = Label(
+        label=check_label(value, "label set"), generator=generator, source=source, group=group
+    )
+    with _writer(index) as writer:
+        contents = dict.fromkeys((one.sha256 for one in writer.catalog.samples(ids)), label)
+        if contents:
+            writer.catalog.set_labels(contents)
+    return len(contents)
+
+
 def _files_named(writer: IndexWriter, name: str) -> list[bytes]:
     """Return the paths a name stands for: a file, all below a folder, a content, a sample."""
     raw = os.fsencode(Path(name).absolute())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
@@ -11,6 +11,7 @@ from rich.progress import (
     MofNCompleteColumn,
     Progress,
     SpinnerColumn,
+    TaskID,
     TaskProgressColumn,
     TextColumn,
     TimeElapsedColumn,
@@ -69,3 +70,21 @@ def shown_progress(shown: bool) -> Iterator[Bar | None]:
     )
     with Progress(*columns, console=Console(stderr=True), speed_estimate_period=10) as progress:
         yield Bar(progress)
+
+
+@contextmanager
+def shown_steps(shown: bool) -> Iterator[Callable[[str, float], object] | None]:
+    """Show a bar for each step of which a share is done while the block runs, where ``shown``."""
+    if not shown:
+        yield None
+        return
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        tasks: dict[str, TaskID] = {}
+
+        def tell(step: str, share: float) -> None:
+            if step not in tasks:
+                tasks[step] = progress.add_task(step, total=1.0)
+            progress.update(tasks[step], completed=share)
+
+        yield tell

@@ -18,14 +18,17 @@ from dfindex.comparison import FileComparison, compare
 from dfindex.index import Index
 from dfindex.server import schemas
 from dfindex.server.errors import Problem
-from dfindex.server.media import SIZES, corpus_file, fitting, sample_thumbnail
-from dfindex.server.service import SearchOptions, Service
+from dfindex.server.media import SIZES, corpus_file, fitting, gone
+from dfindex.server.service import SearchOptions, Service, unknown_sample
 from dfindex.server.settings import Role
 from dfindex.server.uploads import Upload, file_of, read_body, read_form
+from dfindex.thumbnails import sample_thumbnail
 from indexer.types import Sample
 from search.results import SearchResult
 
 MOST_HITS = 1000
+MOST_LABELLED = 200_000
+_LONGEST_LABELLING = 4 << 20  # bytes of a body that names as many
 LARGEST_ID = 2**63 - 1
 SampleId = Annotated[int, InPath(ge=0, le=LARGEST_ID, description="A sample's id.")]
 _STRICT = ConfigDict(extra="forbid")
@@ -58,11 +61,14 @@ class SampleSearch(SearchFields):
 
 
 class Labelling(BaseModel):
-    """A label for a sample's content."""
+    """A label for one sample's content, or for that of several."""
 
     model_config = _STRICT
 
-    sample_id: int = Field(ge=0, le=LARGEST_ID)
+    sample_id: int | None = Field(default=None, ge=0, le=LARGEST_ID)
+    sample_ids: list[Annotated[int, Field(ge=0, le=LARGEST_ID)]] = Field(
+        default_factory=list, max_length=MOST_LABELLED
+    )
     label: Literal["real", "fake"]
     generator: str | None = Field(default=None, max_length=200)
     source: str | None = Field(default=None, max_length=200)
@@ -186,6 +192,8 @@ async def thumbnail(
     data = cache.get(key)
     if data is None:
         data = await service.look(lambda index: sample_thumbnail(index, found, side))
+        if data is None:
+            raise gone()
         cache.put(key, data)
     headers = {"Cache-Control": "private, max-age=3600", "ETag": f'"{found.sha256[:32]}-{side}"'}
     return Response(data, media_type="image/jpeg", headers=headers)
@@ -221,14 +229,28 @@ async def labels(service: TheService) -> Response:
     openapi_extra=schemas.body({"json": Labelling}),
 )
 async def set_label(request: Request, service: TheService) -> Response:
-    """Label a sample's content as real or fake."""
-    from dfindex.maintenance import set_label as change
+    """Label the contents of samples as real or fake."""
+    from dfindex.maintenance import label_samples
 
-    asked = validated(Labelling, await json_body(request, service))
-    sha256 = (await service.sample(asked.sample_id)).sha256
+    asked = validated(Labelling, await json_body(request, service, _LONGEST_LABELLING))
+    ids = [*asked.sample_ids, *([] if asked.sample_id is None else [asked.sample_id])]
+    if not ids:
+        raise Problem(422, "expected sample_id or sample_ids, got neither", "name a sample")
     more = asked.model_dump(include={"generator", "source", "group"})
-    done = await service.write(lambda path: change(path, sha256, asked.label, **more))
+    done = await service.write(lambda path: label_samples(path, ids, asked.label, **more))
+    if not done:
+        raise unknown_sample(ids[0])
     return as_json({"labelled": done})
+
+
+@api.get("/map", response_model=schemas.MapAnswer)
+async def corpus_map(service: TheService) -> Response:
+    """Return where each sample lies on the map, column by column."""
+    drawn = service.maps.newest()
+    if drawn is None:
+        words = f"the map is not drawn yet: {service.maps.progress}"
+        raise Problem(503, words, "ask again", headers={"Retry-After": "5"})
+    return as_json(await service.work.run(drawn.map.to_json))
 
 
 def validated(model: type[Any], values: Mapping[str, Any]) -> Any:
@@ -242,11 +264,11 @@ def validated(model: type[Any], values: Mapping[str, Any]) -> Any:
         raise Problem(422, words[:1000], "see /docs for what is expected") from error
 
 
-async def json_body(request: Request, service: Service) -> Mapping[str, Any]:
+async def json_body(request: Request, service: Service, most: int = 64 << 10) -> Mapping[str, Any]:
     """Read a request's JSON object."""
     if not request.headers.get("content-type", "").startswith("application/json"):
         raise Problem(415, "expected application/json", "send JSON, with its Content-Type")
-    data = await read_body(request, _allowed(service))
+    data = await read_body(request, _allowed(service), most)
     try:
         value = json.loads(data)
     except (ValueError, RecursionError) as error:

@@ -23,7 +23,7 @@ _PAGE = (
     "<!doctype html><html lang=en><meta charset=utf-8>"
     "<meta name=viewport content='width=device-width,initial-scale=1'>"
     f"<title>dfindex: sign in</title><style>{_STYLE}</style>"
-    "<main><form method=post action=/login><h1>dfindex</h1><p>%s</p>"
+    "<main><form method=post action=/login><h1>dfindex</h1><p>@</p>"
     "<label for=token>Token</label>"
     "<input id=token name=token type=password autocomplete=current-password required autofocus>"
     "<button>Sign in</button></form></main></html>"
@@ -38,4 +38,4 @@ def login_page(*, failed: bool) -> HTMLResponse:
         "base-uri 'none'; frame-ancestors 'none'"
     )
     headers = {"WWW-Authenticate": "Bearer", "Content-Security-Policy": policy}
-    return HTMLResponse(_PAGE % words, 401, headers)
+    return HTMLResponse(_PAGE.replace("@", words, 1), 401, headers)

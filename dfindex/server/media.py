@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import os
 import threading
 from collections import OrderedDict
 from dataclasses import dataclass
 from pathlib import Path
 
-from PIL import Image
-
 from dfindex.index import Index
 from dfindex.server.errors import Problem
-from indexer.decode import Limits, decode_image, read_file
-from indexer.errors import MediaError
 from indexer.types import Sample
 
 SIZES = (64, 96, 160, 320, 640, 1280)
@@ -70,29 +65,6 @@ class PictureCache:
 def fitting(size: int) -> int:
     """Return the kept size that is at least what was asked for."""
     return next((one for one in SIZES if one >= size), SIZES[-1])
-
-
-def thumbnail(path: Path, size: int, *, sha256: str | None = None) -> bytes:
-    """Return a picture as a JPEG of at most ``size`` pixels a side; a 404 where it is another now.
-
-    Raise MediaError where it cannot be read.
-    """
-    data = read_file(path, limits=Limits())
-    if sha256 is not None and hashlib.sha256(data).hexdigest() != sha256:
-        raise gone()
-    image = decode_image(data, at_least=max(1, size // 2)).image
-    image.thumbnail((size, size), Image.Resampling.BILINEAR)
-    buffer = io.BytesIO()
-    image.save(buffer, "JPEG", quality=82)
-    return buffer.getvalue()
-
-
-def sample_thumbnail(index: Index, sample: Sample, size: int) -> bytes:
-    """Return the thumbnail of a sample."""
-    try:
-        return thumbnail(path_of(index, sample), size, sha256=sample.sha256)
-    except MediaError as error:
-        raise gone() from error
 
 
 def corpus_file(index: Index, sample: Sample) -> CorpusFile:

@@ -6,7 +6,8 @@ from typing import Annotated, Any
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Depends, Form, Query, Request
-from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.datastructures import UploadFile
+from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 
 from dfindex.index import Index
 from dfindex.layers import LAYERS
@@ -16,12 +17,12 @@ from dfindex.server.corpus_state import corpus_state, facets
 from dfindex.server.errors import Problem, problem_of
 from dfindex.server.filtering import FIELDS, expression_of
 from dfindex.server.login import login_page
-from dfindex.server.media import fitting
-from dfindex.server.media import thumbnail as small
+from dfindex.server.media import fitting, gone
 from dfindex.server.pairs import Pairs
 from dfindex.server.service import SearchOptions, Service
 from dfindex.server.templating import page
 from dfindex.server.uploads import file_of, read_form
+from dfindex.thumbnails import thumbnail
 from indexer.errors import DfindexError
 
 pages = APIRouter(include_in_schema=False)
@@ -61,7 +62,7 @@ async def ask(request: Request, service: TheService) -> Response:
     try:
         fields = texts_of(form)
         part = form.get("file")
-        if part is not None and getattr(part, "filename", ""):
+        if isinstance(part, UploadFile) and part.filename:
             name, data = await file_of(form, "file", service.settings.allowance)
             upload = await received(request, service, name, data)
             try:
@@ -120,7 +121,11 @@ async def picture(
 ) -> Response:
     """Return a small picture of an upload or a sample."""
     side = await _pairs(request).side(ref)
-    data = await service.pictures.run(lambda: small(side.path, fitting(size), sha256=side.sha256))
+    data = await service.pictures.run(
+        lambda: thumbnail(side.path, fitting(size), sha256=side.sha256)
+    )
+    if data is None:
+        raise gone()
     headers = {"Cache-Control": "private, max-age=600"}
     return Response(data, media_type="image/jpeg", headers=headers)
 
@@ -174,6 +179,21 @@ async def corpus(request: Request, service: TheService) -> HTMLResponse:
 async def corpus_live(request: Request, service: TheService) -> HTMLResponse:
     """Return the part of the corpus page that changes while a build runs."""
     return page(request, "_live.html", state=await service.look(corpus_state))
+
+
+@pages.get("/map")
+async def corpus_map(request: Request) -> HTMLResponse:
+    """Show the corpus as points."""
+    return page(request, "map.html")
+
+
+@pages.get("/map/points")
+async def map_points(request: Request, service: TheService) -> Response:
+    """Return the points of the map, as its script reads them; 202 while they are not there."""
+    drawn = service.maps.newest()
+    if drawn is None:
+        return JSONResponse({"progress": service.maps.progress}, 202)
+    return Response(drawn.points, media_type="application/octet-stream")
 
 
 @pages.get("/docs")

@@ -88,6 +88,21 @@ class LabelledAnswer(BaseModel):
     labelled: int
 
 
+class MapAnswer(BaseModel):
+    """Where each sample lies on the map, and what it can be coloured by, in step."""
+
+    model_config = ConfigDict(extra="allow")
+
+    space: str
+    generation: int
+    ids: list[int]
+    x: list[float]
+    y: list[float]
+    label: list[str]
+    generator: list[str]
+    cluster: list[str]
+
+
 _WORDS = {
     400: "The request cannot be read.",
     401: "A token is needed.",

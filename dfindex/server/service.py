@@ -17,6 +17,7 @@ from dfindex.server.batching import Batcher, Workbench
 from dfindex.server.encoding import Encoders
 from dfindex.server.errors import Problem
 from dfindex.server.live import LiveIndex, warm
+from dfindex.server.maps import Maps
 from dfindex.server.media import PictureCache
 from dfindex.server.metrics import Metrics
 from dfindex.server.settings import ServerSettings
@@ -62,6 +63,7 @@ class Service(Closing):
         self._writing = threading.Lock()
         self._encoders = Encoders(settings, self.metrics)
         self.live = LiveIndex(settings.index, self._open, lambda one: warm(one, settings.space))
+        self.maps = Maps(self.live, settings.space)
         self.uploads = UploadStore(allowance)
         self.thumbnails = PictureCache()
         limits = Limits(

@@ -1,0 +1,41 @@
+"""Small pictures of samples, only of files that are still what was indexed."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+from pathlib import Path
+
+from PIL import Image
+
+from dfindex.index import Index
+from indexer.decode import Limits, decode_image, read_file
+from indexer.errors import MediaError
+from indexer.types import Sample
+
+
+def thumbnail(path: Path, size: int, *, sha256: str) -> bytes | None:
+    """Return a picture as a JPEG of at most ``size`` pixels a side; None where it is another now.
+
+    Raise MediaError where it cannot be read.
+    """
+    data = read_file(path, limits=Limits())
+    if hashlib.sha256(data).hexdigest() != sha256:
+        return None
+    image = decode_image(data, at_least=max(1, size // 2)).image
+    image.thumbnail((size, size), Image.Resampling.BILINEAR)
+    buffer = io.BytesIO()
+    image.save(buffer, "JPEG", quality=82)
+    return buffer.getvalue()
+
+
+def sample_thumbnail(index: Index, sample: Sample, size: int) -> bytes | None:
+    """Return the thumbnail of a sample, None where its file is gone or has changed."""
+    raw = index.catalog.raw_path(sample.id)
+    if raw is None:
+        return None
+    try:
+        return thumbnail(Path(os.fsdecode(raw)), size, sha256=sample.sha256)
+    except MediaError:
+        return None
