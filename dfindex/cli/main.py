@@ -25,6 +25,7 @@ COMMANDS = {
     "detect": "detect",
     "explain": "explain",
     "models": "models",
+    "map": "map",
     "serve": "serve",
     "probe": "probe",
     "bench": "bench",
