@@ -80,7 +80,7 @@ class Detector:
         views: bool = False,
         workers: int | None = None,
     ) -> list[Detection]:
-        """Return one row a file below ``paths``, in the order of the walk.
+        """Return one row a file below ``paths``, in their order.
 
         ``views`` averages the log-odds of the centre and corner crops. A file that cannot be read
         is a row with its problem.
@@ -204,12 +204,18 @@ class Detector:
 
 
 def found_files(paths: Sequence[str | Path], *, exclude: Path | None) -> list[FoundFile]:
-    """Return every file below ``paths``; raise UsageError where one does not exist."""
+    """Return every file below ``paths``, each once, in the order of ``paths``.
+
+    Raise UsageError where one does not exist.
+    """
     roots = [Path(path).absolute() for path in paths]
     for root in roots:
         if not os.path.lexists(root):
             raise UsageError(f"expected a file or folder, but {root} does not exist")
-    return list(walk(roots, exclude=[] if exclude is None else [exclude]))
+    left_out = [] if exclude is None else [exclude]
+    return list(
+        {file.raw: file for root in roots for file in walk([root], exclude=left_out)}.values()
+    )
 
 
 def _nothing(_sha256: str) -> bool:
