@@ -98,7 +98,7 @@ class Keypoints:
         octaves = packed["size"].astype(np.float32) / _SIZES_PER_OCTAVE
         return cls(
             codes=np.ascontiguousarray(packed["code"]),
-            points=packed["point"].astype(np.float32) / 65535,
+            points=packed["point"].astype(np.float32) / np.float32(65535),
             sizes=np.asarray(_SMALLEST_SIZE * 2**octaves, dtype=np.float32),
             angles=packed["angle"].astype(np.float32) * np.float32(360 / 256),
             words=np.ascontiguousarray(packed["word"]),

@@ -17,7 +17,7 @@ from search.compare import Comparison, compare_images
 from search.features import LocalFeatures, local_features
 from search.results import Match
 
-NEEDED_SIDE = 400  # shorter side in pixels that local features make use of
+NEEDED_SIDE = 300  # shorter side in pixels; a decoder keeps twice as much of a larger picture
 
 
 class Verifier:

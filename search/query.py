@@ -30,7 +30,7 @@ from search.filters import parse_filter
 from search.results import Completeness, Hit, Query, Searched, SearchResult, Timing
 from search.verdict import Verdict
 
-VERIFIED = 32  # most promising samples whose pixels are compared
+VERIFIED = 40  # samples at most whose pixels are compared
 
 # Without verification a hit is called similar when no more than this share of pictures without
 # a copy in the corpus has one that scores as high.
@@ -59,12 +59,13 @@ class Picture:
 
 @dataclass(frozen=True)
 class _Candidate:
-    """A sample that may be what was searched for; ``votes`` are those of its keypoints."""
+    """A sample that may be what was searched for, as `Candidate` has it, or an exact copy."""
 
     sample: Sample
     score: float
     exact: bool
     votes: float = 0.0
+    promising: bool = False
 
 
 class Clock:
@@ -109,8 +110,8 @@ class Searcher:
         ``where`` restricts to samples that meet a filter, before the nearest are chosen;
         ``min_score`` and ``max_fpr`` drop hits below a score, or below the score that at most
         that share of pictures without a copy here would reach. ``verify`` compares the pixels of
-        the nearest `VERIFIED`. Raise MediaError where the picture cannot be read, UsageError
-        where an option makes no sense.
+        the most promising, at most `VERIFIED`. Raise MediaError where the picture cannot be read,
+        UsageError where an option makes no sense.
         """
         if k < 1:
             raise UsageError(f"expected at least one hit to be asked for, got -k {k}")
@@ -223,17 +224,20 @@ class Searcher:
             thorough=thorough,
         )
         exact = self._exact(picture, allowed)
-        found = [Candidate(one, score, 0.0) for one, score in exact.items()]
+        found = [Candidate(one, score, 0.0, False) for one, score in exact.items()]
         found += [one for one in promising if one.id not in exact and one.score >= threshold]
         samples = {one.id: one for one in self._reader.catalog.samples([one.id for one in found])}
-        return [_Candidate(samples[one.id], one.score, one.id in exact, one.votes) for one in found]
+        return [
+            _Candidate(samples[one.id], one.score, one.id in exact, one.votes, one.promising)
+            for one in found
+        ]
 
     def _compared(
         self, picture: Picture, candidates: Sequence[_Candidate]
     ) -> dict[int, Comparison]:
         """Compare the pixels of the candidates that are not the same file anyway."""
         verifier = Verifier(self._reader.catalog, picture.data)
-        looked_at = [one.sample for one in candidates[:VERIFIED] if not one.exact]
+        looked_at = [one.sample for one in candidates if one.promising][:VERIFIED]
         with ThreadPoolExecutor(os.cpu_count() or 1, "verify") as threads:
             found = list(threads.map(verifier.compare, looked_at))
         pairs = zip(looked_at, found, strict=True)

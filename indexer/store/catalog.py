@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -111,6 +112,12 @@ class Catalog:
         """Return all rows of one statement; DuckDB's errors become dfindex's."""
         with self._lock, translated(self._path):
             return self.connection.execute(sql, parameters).fetchall()  # type: ignore[no-any-return]
+
+    @contextmanager
+    def exclusively(self) -> Iterator[DuckDBPyConnection]:
+        """Hand out the connection while every other thread's statements wait."""
+        with self._lock:
+            yield self.connection
 
     def columns(self, sql: str, parameters: object = None) -> tuple[Int64, ...]:
         """Return the int64 columns of one statement."""

@@ -143,7 +143,8 @@ class IndexWriter(Closing):
     def publish(self) -> None:
         """Let readers see the last commit."""
         started = time.monotonic()
-        publish(self.catalog.connection, self.folder.published)
+        with self.catalog.exclusively() as connection:
+            publish(connection, self.folder.published)
         self._published_at = time.monotonic()
         self._publish_cost = self._published_at - started
 

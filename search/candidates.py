@@ -1,0 +1,104 @@
+"""Which samples may be what a query was made from: few enough that each can be looked at.
+
+Two independent witnesses are asked. The encoder compares whole pictures, of several views of the
+query; it finds blurred, recoloured and recompressed copies, mirrored and turned ones. Keypoints
+find what kept a part of the picture: crops, pastes, collages, screenshots.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import chain, zip_longest
+
+import numpy as np
+from PIL import Image
+
+from indexer.preprocess import prepare
+from indexer.store.space import Space
+from indexer.types import Encoder, Float32, Int64, unit
+from search.keypoint_votes import query_keypoints, votes
+from search.views import views
+
+BY_VIEW = 8  # nearest samples of each view that are considered
+NEAR = 10  # nearest samples worth a look at their pixels, of the picture and of its views
+SHARED = 2.5  # votes worth a look: most strangers have fewer
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A sample that may hold the query's original.
+
+    ``score`` is the cosine similarity of the whole pictures; ``votes`` count keypoints shared in
+    one geometry, each by its likeness, 0 to 1. ``promising`` ones are worth a look at the pixels.
+    """
+
+    id: int
+    score: float
+    votes: float
+    promising: bool
+
+
+def vectors_of(images: Sequence[Image.Image], encoder: Encoder) -> Float32:
+    """Return unit class tokens (n, D) of decoded pictures, read in one pass."""
+    prepared = np.stack([prepare(image, encoder.spec.preset) for image in images])
+    return unit(encoder.encode(prepared).cls)
+
+
+def candidates(
+    image: Image.Image,
+    vector: Float32,
+    space: Space,
+    encoder: Encoder,
+    *,
+    count: int,
+    allowed: Int64 | None = None,
+    thorough: bool = True,
+) -> list[Candidate]:
+    """Return at most ``count`` samples, the most promising first.
+
+    ``vector`` (D,) is the query's own; ``thorough`` also reads its views. Only ``allowed`` ids
+    are considered.
+    """
+    near = _ranked(space, vector[None], count, allowed)
+    others = vectors_of(views(image)[1:], encoder) if thorough else vector[None]
+    by_view = _ranked(space, others, BY_VIEW, allowed)[:NEAR]
+    shared = _votes(image, space, allowed)
+    by_votes = sorted(shared, key=lambda one: (-shared[one], one))
+    worth = [one for one in by_votes if shared[one] >= SHARED]
+    promising = _in_turns(worth, near[:NEAR], by_view)
+    order = list(dict.fromkeys([*promising, *_in_turns(by_votes, near)]))[:count]
+    scores = _scores(space, vector, order)
+    looked_at = set(promising)
+    return [
+        Candidate(one, scores[one], shared.get(one, 0.0), one in looked_at)
+        for one in order
+        if one in scores
+    ]
+
+
+def _in_turns(*lists: Sequence[int]) -> list[int]:
+    """Take one of each list, then the next of each, and so on, each number once."""
+    taken = chain.from_iterable(zip_longest(*lists))
+    return list(dict.fromkeys(one for one in taken if one is not None))
+
+
+def _ranked(space: Space, vectors: Float32, k: int, allowed: Int64 | None) -> list[int]:
+    """Return the samples near any of the vectors, by their best similarity."""
+    scores, ids = space.neighbours(vectors, k, allowed=allowed)
+    order = np.argsort(-scores, axis=None, kind="stable")
+    return list(dict.fromkeys(one for one in ids.ravel()[order].tolist() if one >= 0))
+
+
+def _votes(image: Image.Image, space: Space, allowed: Int64 | None) -> dict[int, float]:
+    """Return the votes of the picture or of its mirror image, whichever has more."""
+    best: dict[int, float] = {}
+    for query in query_keypoints(image):
+        for sample, found in votes(query, space.keypoints, allowed=allowed).items():
+            best[sample] = max(best.get(sample, 0.0), found)
+    return best
+
+
+def _scores(space: Space, vector: Float32, ids: Sequence[int]) -> dict[int, float]:
+    stored = space.embeddings(ids)
+    return dict(zip(stored.ids.tolist(), (stored.vectors @ vector).tolist(), strict=True))

@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from indexer.keypoints import COUNT, ROW_BYTES, WORDS, Keypoints, keypoints, vocabulary
+from indexer.store.keypoint_index import KeypointIndex
+from search.keypoint_votes import FEWEST, query_keypoints, votes
+
+
+def blobs(seed: int, size: tuple[int, int] = (400, 300)) -> Image.Image:
+    """Return a picture of overlapping rectangles: corners everywhere, no two seeds alike."""
+    rng = np.random.default_rng(seed)
+    pixels = np.full((size[1], size[0], 3), 128, np.uint8)
+    for _ in range(150):
+        x, y = rng.integers(0, size[0]), rng.integers(0, size[1])
+        width, height = rng.integers(8, 60, size=2)
+        pixels[y : y + height, x : x + width] = rng.integers(0, 256, size=3)
+    return Image.fromarray(pixels)
+
+
+def test_row_keeps_all_that_matters() -> None:
+    found = keypoints(blobs(1))
+    row = found.to_row()
+    again = Keypoints.from_row(row)
+    assert row.shape == (ROW_BYTES,) and 100 < len(found) <= COUNT
+    assert np.array_equal(again.codes, found.codes)
+    assert np.array_equal(again.words, found.words)
+    np.testing.assert_allclose(again.points, found.points, atol=1 / 65535)
+    np.testing.assert_allclose(again.sizes, found.sizes, rtol=0.03)
+    turned = (again.angles - found.angles + 180) % 360 - 180
+    assert np.abs(turned).max() <= 0.71  # half of 360 / 256
+
+
+def test_pictures_without_room_have_no_keypoints() -> None:
+    for size in ((1, 1), (5000, 3), (3, 5000), (10, 10)):
+        found = keypoints(Image.new("RGB", size, "white"))
+        assert len(found) == 0
+        assert len(Keypoints.from_row(found.to_row())) == 0
+    assert len(keypoints(Image.new("RGB", (300, 300), "gray"))) == 0
+
+
+def test_words_are_the_nearest_leaf_of_the_nearest_trunk() -> None:
+    tree, codes = vocabulary(), keypoints(blobs(2)).codes[:40]
+
+    def nearest(code: np.ndarray, centres: np.ndarray) -> int:
+        return int(np.unpackbits(code ^ centres, axis=1).sum(axis=1).argmin())
+
+    expected = []
+    for code in codes:
+        trunk = nearest(code, tree.trunks)
+        expected.append(trunk * 64 + nearest(code, tree.leaves[trunk]))
+    assert tree.words(codes).tolist() == expected
+    assert tree.centres.shape == (WORDS, 32)
+
+
+def test_index_compares_as_exhaustive_search_does_where_it_looks() -> None:
+    rows = np.stack([keypoints(blobs(seed)).to_row() for seed in range(6)])
+    index = KeypointIndex([(np.arange(10, 16), rows)])
+    query = keypoints(blobs(3))
+    matches = index.search(query, 1)
+    best = matches.distances == 0
+    assert set(matches.query[best].tolist()) == set(range(len(query)))
+    assert (matches.samples[best] == 13).mean() > 0.95  # a code may occur twice
+    codes = {seed: Keypoints.from_row(row).codes for seed, row in enumerate(rows)}
+    for place in range(0, len(query), 25):
+        own = matches.query == place
+        code = query.codes[place]
+        there = codes[int(matches.samples[own][0]) - 10]
+        distances = np.unpackbits(there ^ code, axis=1).sum(axis=1)
+        assert matches.distances[own][0] in distances
+
+
+def test_votes_find_a_part_turned_and_made_smaller() -> None:
+    rows = np.stack([keypoints(blobs(seed)).to_row() for seed in range(8)])
+    index = KeypointIndex([(np.arange(8), rows)])
+    part = blobs(5).crop((120, 60, 330, 260)).rotate(90, expand=True).resize((160, 168))
+    found = votes(keypoints(part), index)
+    assert max(found, key=found.__getitem__) == 5
+    assert found[5] > 3 * max([FEWEST, *(value for one, value in found.items() if one != 5)])
+    only = votes(keypoints(part), index, allowed=np.array([1, 2]))
+    assert set(only) <= {1, 2}
+
+
+def test_a_mirrored_picture_is_found_by_the_second_reading() -> None:
+    rows = np.stack([keypoints(blobs(seed)).to_row() for seed in range(4)])
+    index = KeypointIndex([(np.arange(4), rows)])
+    plain, mirrored = query_keypoints(ImageOps.mirror(blobs(2)))
+    assert votes(mirrored, index)[2] > 10 * votes(plain, index).get(2, FEWEST)
+
+
+def test_an_empty_index_or_query_finds_nothing() -> None:
+    assert votes(keypoints(blobs(1)), KeypointIndex([])) == {}
+    rows = keypoints(blobs(1)).to_row()[None]
+    assert votes(Keypoints.none(), KeypointIndex([(np.array([1]), rows)])) == {}
