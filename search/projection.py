@@ -91,7 +91,7 @@ def save(path: Path, projection: Projection) -> None:
 def load(path: Path) -> Projection | None:
     """Return a kept map, None where there is none that can be read."""
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
             if json.loads(str(file["header"]))["version"] != _VERSION:
                 return None
             return Projection(**{name: file[name] for name in Projection.__dataclass_fields__})
@@ -137,20 +137,20 @@ def _laid_out(space: Space, ids: Int64, near: Int64, cosine: Float32, tell: Prog
 
 
 def _umap(vectors: Float32, indices: Any, distances: Float32) -> Float32:
-    from umap import UMAP
-
-    model = UMAP(
-        n_neighbors=indices.shape[1],
-        n_epochs=EPOCHS,
-        metric="cosine",
-        init="pca",
-        random_state=SEED,
-        n_jobs=1,
-        precomputed_knn=(indices, distances, None),
-    )
     with warnings.catch_warnings():
-        # It says that it cannot transform new data without an index of its own; `place` does.
+        # It says that it has no TensorFlow, and no index of its own for new data.
         warnings.simplefilter("ignore")
+        from umap import UMAP
+
+        model = UMAP(
+            n_neighbors=indices.shape[1],
+            n_epochs=EPOCHS,
+            metric="cosine",
+            init="pca",
+            random_state=SEED,
+            n_jobs=1,
+            precomputed_knn=(indices, distances, None),
+        )
         return np.asarray(model.fit_transform(vectors), dtype=np.float32)
 
 

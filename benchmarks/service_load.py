@@ -1,0 +1,175 @@
+"""Ask the service as many clients at once do: latencies, statuses, memory.
+
+``python -m benchmarks.service_load --samples 100000 --clients 32 --seconds 60``
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import random
+import re
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections import Counter
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.machine import Machine
+from benchmarks.service_index import make_index
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoadReport:
+    """What the clients saw, in milliseconds, and what the service took, in MiB."""
+
+    samples: int
+    clients: int
+    seconds: float
+    requests: int
+    a_second: float
+    statuses: dict[int, int]
+    p50_ms: float
+    p95_ms: float
+    p99_ms: float
+    max_ms: float
+    memory_mib: tuple[float, ...]
+    machine: Machine
+
+
+@dataclass
+class _Seen:
+    """What one client has seen so far."""
+
+    latencies: list[float] = field(default_factory=list)
+    statuses: Counter[int] = field(default_factory=Counter)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Measure, and print the report as JSON."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--samples", type=int, default=100_000)
+    parser.add_argument("--clients", type=int, default=32)
+    parser.add_argument("--seconds", type=float, default=60.0)
+    parser.add_argument("--index", type=Path, help="An index that is there; else one is made.")
+    options = parser.parse_args(arguments)
+    with tempfile.TemporaryDirectory() as folder:
+        index = options.index or Path(folder) / "index"
+        if not index.exists():
+            make_index(index, options.samples)
+        report = run(index, clients=options.clients, seconds=options.seconds)
+    sys.stdout.write(json.dumps(asdict(report), indent=1) + "\n")
+
+
+def run(index: Path, *, clients: int, seconds: float) -> LoadReport:
+    """Start the service over an index and ask it for the neighbours of random samples."""
+    service, port = _started(index)
+    try:
+        ids = _ids(port)
+        seen, memory, took = asyncio.run(_load(port, ids, clients, seconds, service.pid))
+    finally:
+        service.terminate()
+        service.wait(timeout=30)
+    latencies = 1000 * np.sort(np.concatenate([one.latencies for one in seen]))
+    statuses: Counter[int] = sum((one.statuses for one in seen), Counter())
+    p50, p95, p99 = np.percentile(latencies, [50, 95, 99])
+    return LoadReport(
+        samples=len(ids),
+        clients=clients,
+        seconds=round(took, 1),
+        requests=len(latencies),
+        a_second=round(len(latencies) / took, 1),
+        statuses=dict(statuses),
+        p50_ms=round(float(p50), 1),
+        p95_ms=round(float(p95), 1),
+        p99_ms=round(float(p99), 1),
+        max_ms=round(float(latencies[-1]), 1),
+        memory_mib=tuple(memory),
+        machine=Machine.here(("faiss-cpu", "fastapi", "uvicorn", "duckdb")),
+    )
+
+
+def _started(index: Path) -> tuple[subprocess.Popen[str], int]:
+    """Start the service on a free port; it says which when it is ready."""
+    command = [sys.executable, "-c", "from dfindex.cli import main; main()", "serve"]
+    service = subprocess.Popen(
+        [*command, "--index", str(index), "--port", "0"], stderr=subprocess.PIPE, text=True
+    )
+    assert service.stderr is not None
+    said = ""
+    for line in service.stderr:
+        said += line
+        found = re.search(r"http://127\.0\.0\.1:(\d+)/", line)
+        if found:
+            return service, int(found[1])
+    raise RuntimeError(f"the service did not start: {said}")
+
+
+def _ids(port: int) -> list[int]:
+    """Return the ids of all samples, page by page."""
+    ids: list[int] = []
+    after: int | None = 0
+    while after is not None:
+        address = f"http://127.0.0.1:{port}/api/v1/samples?limit=1000&after={after}"
+        with urllib.request.urlopen(address) as answer:
+            page = json.load(answer)
+        ids += [one["id"] for one in page["samples"]]
+        after = page["next"] if len(ids) < 20_000 else None  # enough to choose from
+    return ids
+
+
+async def _load(
+    port: int, ids: list[int], clients: int, seconds: float, pid: int
+) -> tuple[list[_Seen], list[float], float]:
+    started = time.monotonic()
+    until = started + seconds
+    seen = [_Seen() for _ in range(clients)]
+    tasks = [
+        asyncio.create_task(_client(port, ids, until, one, number))
+        for number, one in enumerate(seen)
+    ]
+    memory = [_memory(pid)]
+    while time.monotonic() < until:
+        await asyncio.sleep(min(10.0, max(0.0, until - time.monotonic())))
+        memory.append(_memory(pid))
+    await asyncio.gather(*tasks)
+    return seen, memory, time.monotonic() - started
+
+
+async def _client(port: int, ids: list[int], until: float, seen: _Seen, number: int) -> None:
+    """Ask one question after another over one connection."""
+    rng = random.Random(number)
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    while time.monotonic() < until:
+        body = json.dumps({"sample_id": rng.choice(ids), "verify": False}).encode()
+        asked = time.perf_counter()
+        writer.write(
+            b"POST /api/v1/search HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
+            b"Content-Length: " + str(len(body)).encode() + b"\r\n\r\n" + body
+        )
+        head = await reader.readuntil(b"\r\n\r\n")
+        length = re.search(rb"content-length: (\d+)", head, re.IGNORECASE)
+        assert length is not None, head
+        await reader.readexactly(int(length[1]))
+        seen.latencies.append(time.perf_counter() - asked)
+        seen.statuses[int(head.split(b" ", 2)[1])] += 1
+    writer.close()
+    await writer.wait_closed()
+
+
+def _memory(pid: int) -> float:
+    status: dict[str, Any] = dict(
+        line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines()
+    )
+    return round(int(str(status["VmRSS"]).split()[0]) / 1024, 1)
+
+
+if __name__ == "__main__":
+    main()
