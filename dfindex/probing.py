@@ -28,7 +28,6 @@ from probes.dataset import (
     Target,
     check_labels,
     classes_of,
-    contradictions,
     labelled,
 )
 from probes.evaluate import Evaluation, evaluate
@@ -135,10 +134,6 @@ class Prober(Closing):
         save_probe(folder, probe)
         if evaluation is not None:
             keep_evaluation(folder, evaluation, name)
-        notes += [
-            f"the generator {generator} is named for {' and '.join(labels)} pictures alike"
-            for generator, *labels in contradictions(dataset.records)
-        ]
         return Training(probe=probe, evaluation=evaluation, notes=tuple(notes))
 
     def evaluate(

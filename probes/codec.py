@@ -84,7 +84,7 @@ def _add_tables(body: bytes, means: list[float]) -> None:
     while place < len(body):
         wide, number = body[place] >> 4, body[place] & 15
         table = body[place + 1 : place + 1 + 64 * (1 + bool(wide))]
-        if len(table) and number < len(means):
+        if len(table) == 64 * (1 + bool(wide)) and number < len(means):
             means[number] = float(np.frombuffer(table, ">u2" if wide else "u1").mean())
         place += 1 + 64 * (1 + bool(wide))
 

@@ -140,25 +140,32 @@ def check_labels(
             f"expected at least {needed} labelled pictures of each class, got none; "
             "label some with dfindex label import CSV or dfindex label set PATH real|fake"
         )
+    _check_agreement(records)
     classes, y = classes_of(records, target)
     counts = {name: int((y == place).sum()) for place, name in enumerate(classes)}
     present = {name: count for name, count in counts.items() if count}
-    if may_be_one and set(present) == {REAL} and present[REAL] >= needed:
-        return
     if target is Target.GENERATOR and len(present) < 2:
         raise UsageError(_too_few("at least 2 generators, or one and real pictures", present))
+    if may_be_one and set(present) == {REAL} and present[REAL] >= needed:
+        return
     short = {name: count for name, count in counts.items() if count < needed}
     if short:
         raise UsageError(_too_few(f"at least {needed} labelled pictures of {_and(short)}", counts))
 
 
-def contradictions(records: Sequence[Record]) -> list[tuple[str, ...]]:
-    """Return the groups whose generator is named for fakes and real pictures alike."""
-    made: dict[str, set[str]] = {}
+def _check_agreement(records: Sequence[Record]) -> None:
+    """Raise UsageError where real pictures are said to be made by what makes fakes."""
+    made: dict[str, list[str]] = {}
     for one in records:
         if one.generator:
-            made.setdefault(one.generator, set()).add(one.label)
-    return [(name, *sorted(labels)) for name, labels in sorted(made.items()) if len(labels) > 1]
+            made.setdefault(one.generator, []).append(one.label)
+    for name, labels in sorted(made.items()):
+        if len(set(labels)) > 1:
+            raise UsageError(
+                f"the labels contradict each other: {labels.count(REAL)} pictures made by {name} "
+                f"are labelled real and {labels.count(FAKE)} fake, expected all one or the other; "
+                f"see them with dfindex label list, correct them with dfindex label set"
+            )
 
 
 def _too_few(expected: str, counts: dict[str, int]) -> str:

@@ -92,6 +92,15 @@ def test_the_cache_votes_by_affinity() -> None:
     assert head.decision_function([[1.0, np.sqrt(3)]]) == pytest.approx(4.0)
 
 
+@pytest.mark.parametrize("method", [*HEADS])
+def test_one_picture_of_each_class_is_enough(method: str) -> None:
+    head = make_head(method).fit([[1.0, 0.0], [0.0, 1.0]], [0, 1])
+    lead = head.decision_function([[0.9, 0.2], [0.2, 0.9]])
+    assert lead[1] >= lead[0]
+    if method != "knn":  # one vote for each class is a tie
+        assert lead[1] > 0 > lead[0]
+
+
 def test_logistic_regression_is_scikit_learn_s() -> None:
     from sklearn.linear_model import LogisticRegression
 
