@@ -30,7 +30,8 @@ WALKED = 3.0  # seconds that are decoded rather than jumped, where key frames ar
 MOST_ERRORS = 200  # broken packets in a row
 SOONER = 1e-6  # seconds by which two times may differ and be the same
 _USUAL_RATE = 25
-_ENCRYPTED = ("encv", "drmi")  # what an MP4 file calls an enciphered stream
+_ENCRYPTED_TAGS = ("encv", "drmi")  # what an MP4 file may call an enciphered stream
+_ENCRYPTED = "the film is encrypted; index it deciphered"
 
 
 @dataclass(frozen=True)
@@ -151,6 +152,8 @@ class Film:
         """Yield whole frames from where the file stands; what is broken is passed over."""
         last: float | None = None
         for packet in self._packets():
+            if packet.has_sidedata("encryption_info"):
+                raise MediaError(Reason.UNSUPPORTED, _ENCRYPTED)
             try:
                 frames = [] if packet.is_corrupt else packet.decode()
             except (av.error.FFmpegError, ValueError):
@@ -229,8 +232,8 @@ def _picture_stream(container: Any) -> Any:
     stream = streams[0]
     if stream.codec_context is None:
         raise MediaError(Reason.UNSUPPORTED, "the film's coding is not known here; convert it")
-    if stream.codec_context.codec_tag in _ENCRYPTED:
-        raise MediaError(Reason.UNSUPPORTED, "the film is encrypted; index it deciphered")
+    if stream.codec_context.codec_tag in _ENCRYPTED_TAGS:
+        raise MediaError(Reason.UNSUPPORTED, _ENCRYPTED)
     stream.thread_type = "NONE"
     stream.thread_count = 1
     return stream
