@@ -13,6 +13,7 @@ from dfindex.index import Index
 from indexer.decode import Limits, decode_image, read_file
 from indexer.errors import MediaError
 from indexer.types import Sample
+from search.video_check import frames_at
 
 
 def thumbnail(path: Path, size: int, *, sha256: str) -> bytes | None:
@@ -23,11 +24,7 @@ def thumbnail(path: Path, size: int, *, sha256: str) -> bytes | None:
     data = read_file(path, limits=Limits())
     if hashlib.sha256(data).hexdigest() != sha256:
         return None
-    image = decode_image(data, at_least=max(1, size // 2)).image
-    image.thumbnail((size, size), Image.Resampling.BILINEAR)
-    buffer = io.BytesIO()
-    image.save(buffer, "JPEG", quality=82)
-    return buffer.getvalue()
+    return _jpeg(decode_image(data, at_least=max(1, size // 2)).image, size)
 
 
 def sample_thumbnail(index: Index, sample: Sample, size: int) -> bytes | None:
@@ -35,7 +32,19 @@ def sample_thumbnail(index: Index, sample: Sample, size: int) -> bytes | None:
     raw = index.catalog.raw_path(sample.id)
     if raw is None:
         return None
+    path = Path(os.fsdecode(raw))
+    if sample.time_s is not None:
+        frames = frames_at(path, [sample.time_s], sha256=sample.sha256, at_least=size // 2)
+        return _jpeg(frames[0].image, size) if frames else None
     try:
-        return thumbnail(Path(os.fsdecode(raw)), size, sha256=sample.sha256)
+        return thumbnail(path, size, sha256=sample.sha256)
     except MediaError:
         return None
+
+
+def _jpeg(image: Image.Image, size: int) -> bytes:
+    small = image.copy()
+    small.thumbnail((size, size), Image.Resampling.BILINEAR)
+    buffer = io.BytesIO()
+    small.save(buffer, "JPEG", quality=82)
+    return buffer.getvalue()

@@ -25,6 +25,7 @@ from dfindex.server.uploads import Upload, file_of, read_body, read_form
 from dfindex.thumbnails import sample_thumbnail
 from indexer.types import Sample
 from search.results import SearchResult
+from search.video_results import VideoSearchResult
 
 MOST_HITS = 1000
 MOST_LABELLED = 200_000
@@ -92,7 +93,7 @@ TheService = Annotated[Service, Depends(service_of)]
 
 @api.post(
     "/search",
-    response_model=SearchResult,
+    response_model=SearchResult | VideoSearchResult,
     openapi_extra=schemas.body({"multipart/form-data": SearchFields, "json": SampleSearch}),
 )
 async def search(request: Request, service: TheService) -> Response:

@@ -13,10 +13,12 @@ from starlette.types import ASGIApp
 
 import dfindex
 from dfindex.server.api import api
+from dfindex.server.duplicate_pages import duplicate_api, duplicate_pages
 from dfindex.server.errors import handle_errors
 from dfindex.server.gate import Gate
 from dfindex.server.pages import features, pages
 from dfindex.server.pairs import Pairs
+from dfindex.server.probe_pages import probe_api, probe_pages
 from dfindex.server.service import Service
 from dfindex.server.settings import ServerSettings
 
@@ -48,8 +50,11 @@ def create_app(settings: ServerSettings) -> ASGIApp:
     with service.live.lease() as index:
         app.state.features = features(index)
     handle_errors(app)
-    app.include_router(api)
-    app.include_router(pages)
+    for router in (api, probe_api, pages, probe_pages):
+        app.include_router(router)
+    if "duplicates" in app.state.features:
+        app.include_router(duplicate_api)
+        app.include_router(duplicate_pages)
     app.mount("/static", StaticFiles(directory=_HERE / "static"), name="static")
     _add_probes(app, service)
     return Gate(app, settings, service.access, service.metrics)

@@ -257,4 +257,4 @@ def _pairs(request: Request) -> Pairs:
 
 def features(index: Index) -> set[str]:
     """Return which further pages this version of the library can fill."""
-    return {name for name in ("duplicates",) if hasattr(index, name)}
+    return {"probes"} | ({"duplicates"} if hasattr(index, "duplicates") else set())

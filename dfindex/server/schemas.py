@@ -103,6 +103,46 @@ class MapAnswer(BaseModel):
     cluster: list[str]
 
 
+class ProbesAnswer(BaseModel):
+    """The cards of all probes."""
+
+    probes: list[dict[str, Any]]
+
+
+class AppliedAnswer(BaseModel):
+    """How many samples a probe scored, and how many reach its threshold."""
+
+    probe: str
+    scored: int
+    above_threshold: int
+    threshold: float
+
+
+class GroupMember(BaseModel):
+    """A picture of a group, as near to the representative as it is."""
+
+    sample: Sample
+    score: float
+    verdict: str
+
+
+class DuplicateGroup(BaseModel):
+    """Pictures that are copies of each other."""
+
+    id: int
+    representative: Sample
+    members: list[GroupMember]
+
+
+class DuplicatesAnswer(BaseModel):
+    """Near-duplicate groups of the corpus."""
+
+    model_config = ConfigDict(extra="allow")
+
+    groups: list[DuplicateGroup]
+    pairs_checked: int
+
+
 _WORDS = {
     400: "The request cannot be read.",
     401: "A token is needed.",

@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from dfindex.index import Index
 from dfindex.server.access import Access, Rate
@@ -27,6 +27,7 @@ from indexer.closing import Closing
 from indexer.decode import Limits
 from indexer.types import Sample
 from search.results import SearchResult
+from search.video_results import VideoSearchResult
 
 T = TypeVar("T")
 
@@ -66,6 +67,7 @@ class Service(Closing):
         self.maps = Maps(self.live, settings.space)
         self.uploads = UploadStore(allowance)
         self.thumbnails = PictureCache()
+        self.kept_groups: dict[Any, dict[str, Any]] = {}
         limits = Limits(
             pixels=allowance.pixels,
             bytes=allowance.upload_bytes,
@@ -116,18 +118,26 @@ class Service(Closing):
         """Raise MediaError where an upload cannot be read."""
         await self.work.run(lambda: self._vetting.check(upload.path))
 
-    async def search_upload(self, upload: Upload, options: SearchOptions) -> SearchResult:
+    async def search_upload(
+        self, upload: Upload, options: SearchOptions
+    ) -> SearchResult | VideoSearchResult:
         """Search for an uploaded file."""
         options = replace(options, space=options.space or self.settings.space)
         result = await self.read(lambda index: _searched(index, upload.path, options))
         self.metrics.timed(vars(result.timing_ms))
+        if isinstance(result, VideoSearchResult):
+            return replace(result, query=replace(result.query, path=upload.name))
         return replace(result, query=replace(result.query, path=upload.name))
 
-    async def search_sample(self, sample_id: int, options: SearchOptions) -> SearchResult:
+    async def search_sample(
+        self, sample_id: int, options: SearchOptions
+    ) -> SearchResult | VideoSearchResult:
         """Search for a sample: by its stored vector, or by its file where pixels are compared."""
         options = replace(options, space=options.space or self.settings.space)
         if options.verify:
-            result = await self.read(lambda index: _searched_sample(index, sample_id, options))
+            result: SearchResult | VideoSearchResult = await self.read(
+                lambda index: _searched_sample(index, sample_id, options)
+            )
         else:
             future = self._by_id.submit(_Asked(sample_id, options))
             result = await asyncio.wait_for(
@@ -188,14 +198,27 @@ def unknown_sample(sample_id: int) -> Problem:
     return Problem(404, f"the index holds no sample {sample_id}", "take an id from a search's hits")
 
 
-def _searched_sample(index: Index, sample_id: int, options: SearchOptions) -> SearchResult:
+def _searched_sample(
+    index: Index, sample_id: int, options: SearchOptions
+) -> SearchResult | VideoSearchResult:
     raw = index.catalog.raw_path(sample_id)
     if raw is None:
         raise unknown_sample(sample_id)
     return _searched(index, Path(os.fsdecode(raw)), options)
 
 
-def _searched(index: Index, query: Path, options: SearchOptions) -> SearchResult:
+def _searched(
+    index: Index, query: Path, options: SearchOptions
+) -> SearchResult | VideoSearchResult:
+    if index.is_video(query):
+        return index.search_video(
+            query,
+            options.k,
+            where=options.where,
+            space=options.space,
+            min_score=options.min_score,
+            verify=options.verify,
+        )
     return index.search(
         query,
         options.k,
