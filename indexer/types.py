@@ -47,6 +47,7 @@ class Layout(StrEnum):
     TIMM = "timm"
     TIMM_VIT_PREFIXED = "timm.vit-prefixed"
     CLIP = "clip"
+    HF = "hf"  # any other vision transformer of Hugging Face's
     CUSTOM = "custom"  # encoders registered from Python, with no weight file of their own
 
 

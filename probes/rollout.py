@@ -20,7 +20,7 @@ def rollout(maps: Float32, *, prefix: int) -> Float32:
     rollout = A_n ... A_1 with A = rows of 0.5 W + 0.5 I (Abnar & Zuidema 2020, section 3). What
     reached the class token from itself and from register tokens is left out.
     """
-    row = _class_row(maps)
+    row = _read_from(maps, prefix)
     for block in maps[::-1]:
         share = row / (0.5 * block.sum(axis=1, dtype=np.float64) + 0.5)
         row = 0.5 * share @ block + 0.5 * share
@@ -34,13 +34,17 @@ def gradient_rollout(maps: Float32, *, prefix: int) -> Float32:
     as the identity and each block adds its own: R <- R + A R (Chefer, Gur & Wolf 2021,
     equation 6).
     """
-    row = _class_row(maps)
+    row = _read_from(maps, prefix)
     for block in maps[::-1]:
         row = row + row @ block
     return row[prefix:].astype(np.float32)
 
 
-def _class_row(maps: Float32) -> npt.NDArray[np.float64]:
-    row = np.zeros(maps.shape[1], np.float64)
+def _read_from(maps: Float32, prefix: int) -> npt.NDArray[np.float64]:
+    """Return which tokens the encoder reads in the end: the class token, or all without one."""
+    tokens = maps.shape[1]
+    if not prefix:
+        return np.full(tokens, 1 / tokens)
+    row = np.zeros(tokens)
     row[0] = 1.0
     return row

@@ -16,9 +16,10 @@ from indexer.errors import EncoderError
 class Anatomy:
     """The parts that hooks hold on to.
 
-    ``run`` computes tokens from pixels and stops before the head; ``eager`` is a context in which
-    attention maps exist; ``maps`` are modules whose output is, or holds, a block's attention map;
-    ``prefix`` tokens (class, then registers) come before the patches.
+    ``run`` computes tokens from pixels, behind the final ``norm``, and stops before the head;
+    ``pool`` makes of those tokens (B, T, D) the one (B, D) that the head reads; ``eager`` is a
+    context in which attention maps exist; ``maps`` are modules whose output is, or holds, a
+    block's attention map; ``prefix`` tokens (class, then registers) come before the patches.
     """
 
     blocks: tuple[nn.Module, ...]
@@ -26,7 +27,8 @@ class Anatomy:
     head: nn.Linear | None
     maps: tuple[nn.Module, ...]
     prefix: int
-    run: Callable[[Tensor], object]
+    run: Callable[[Tensor], Tensor]
+    pool: Callable[[Tensor], Tensor]
     eager: Callable[[], AbstractContextManager[None]]
 
 
@@ -36,25 +38,66 @@ def dissect(model: nn.Module) -> Anatomy:
         return _hugging_face(model)
     if hasattr(model, "blocks") and hasattr(model, "patch_embed"):
         return _timm(model)
+    if hasattr(model, "config") and hasattr(model, "set_attn_implementation"):
+        return _hugging_face_backbone(model)
     raise EncoderError(
-        "expected a Hugging Face ViTForImageClassification or a timm VisionTransformer, "
+        "expected a vision transformer of Hugging Face's or a timm VisionTransformer, "
         f"got {type(model).__name__}"
     )
 
 
 def _hugging_face(model: Any) -> Anatomy:
     tower = model.vit
-    # The blocks are the longest list of modules, whatever this version calls it.
-    lists = [list(m) for m in tower.modules() if isinstance(m, nn.ModuleList)]
-    blocks = tuple(sorted(lists, key=len)[-1])
-    maps = [m for b in blocks for m in b.modules() if type(m).__name__.endswith("Attention")]
+    blocks, maps = _blocks_and_maps(tower)
     return Anatomy(
         blocks=blocks,
         norm=tower.layernorm,
         head=model.classifier if isinstance(model.classifier, nn.Linear) else None,
-        maps=tuple(maps),
+        maps=maps,
         prefix=1,
-        run=lambda pixels: tower(pixel_values=pixels),
+        run=lambda pixels: tower(pixel_values=pixels).last_hidden_state,
+        pool=_class_token,
+        eager=lambda: _eager_hugging_face(model),
+    )
+
+
+def _blocks_and_maps(tower: nn.Module) -> tuple[tuple[nn.Module, ...], tuple[nn.Module, ...]]:
+    # The blocks are the longest list of modules, whatever this version calls it.
+    lists = [list(m) for m in tower.modules() if isinstance(m, nn.ModuleList)]
+    blocks = tuple(sorted(lists, key=len)[-1])
+    maps = [m for b in blocks for m in b.modules() if type(m).__name__.endswith("Attention")]
+    return blocks, tuple(maps)
+
+
+def _class_token(tokens: Tensor) -> Tensor:
+    return tokens[:, 0]
+
+
+def _hugging_face_backbone(model: Any) -> Anatomy:
+    """Take apart DINOv2, DINOv3, CLIP and SigLIP towers: no head of ours, norms in many places."""
+    tower = getattr(model, "vision_model", model)
+    blocks, maps = _blocks_and_maps(tower)
+    pooler = getattr(tower, "head", None)  # SigLIP's, which has no class token
+    after = getattr(tower, "post_layernorm", None)
+    norm = after or getattr(tower, "layernorm", None) or getattr(tower, "norm", None)
+    if norm is None:
+        raise EncoderError(f"expected a final LayerNorm in {type(model).__name__}, found none")
+    clip = after is not None and pooler is None  # CLIP norms its class token alone
+    resized = {"interpolate_pos_encoding": True} if after is not None else {}
+
+    def run(pixels: Tensor) -> Tensor:
+        tokens: Tensor = model(pixel_values=pixels, **resized).last_hidden_state
+        return norm(tokens) if clip else tokens
+
+    registers = int(getattr(model.config, "num_register_tokens", 0) or 0)
+    return Anatomy(
+        blocks=blocks,
+        norm=norm,
+        head=None,
+        maps=maps,
+        prefix=0 if pooler is not None else 1 + registers,
+        run=run,
+        pool=_class_token if pooler is None else pooler,
         eager=lambda: _eager_hugging_face(model),
     )
 
@@ -70,21 +113,16 @@ def _eager_hugging_face(model: Any) -> Iterator[None]:
 
 
 def _timm(model: Any) -> Anatomy:
-    norm, head = model.norm, model.head
-    if model.global_pool != "token" or not model.has_class_token:
-        raise EncoderError(
-            f"expected a timm ViT that reads its class token, got pooling {model.global_pool!r}"
-        )
-    if not isinstance(model.fc_norm, nn.Identity) or isinstance(norm, nn.Identity):
-        raise EncoderError("expected a timm ViT whose last LayerNorm comes before its head alone")
+    head = model.head
     attentions = [block.attn for block in model.blocks]
     return Anatomy(
         blocks=tuple(model.blocks),
-        norm=norm,
+        norm=model.norm,
         head=head if isinstance(head, nn.Linear) else None,
         maps=tuple(attention.attn_drop for attention in attentions),
         prefix=model.num_prefix_tokens,
         run=model.forward_features,
+        pool=lambda tokens: model.forward_head(tokens, pre_logits=True),
         eager=lambda: _eager_timm(attentions),
     )
 

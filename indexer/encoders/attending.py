@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from indexer.encoders.device import autocasting, computing
-from indexer.encoders.hooks import maps_of, recording, tokens_of
+from indexer.encoders.hooks import maps_of, recording
 from indexer.encoders.vit import HookedViT
 from indexer.errors import EncoderError
 from indexer.types import Float32, UInt8
@@ -62,15 +62,15 @@ def attend_for(encoder: HookedViT, image: UInt8, score: Score) -> Attention:
 
 def _run(encoder: HookedViT, pixels: Tensor) -> tuple[list[Tensor], Tensor]:
     parts = encoder.parts
-    with encoder.eager(), recording(parts.maps) as outputs, recording([parts.norm]) as normed:
-        parts.run(pixels)
+    with encoder.eager(), recording(parts.maps) as outputs:
+        tokens = parts.run(pixels)
     maps = maps_of(outputs)
     if len(maps) != encoder.depth:
         raise EncoderError(
             f"expected the attention of {encoder.depth} blocks from {encoder.spec.name}, "
             f"got {len(maps)}; this model keeps it to itself, use --method patch-logit"
         )
-    return maps, tokens_of(normed[-1])[:, 0]
+    return maps, parts.pool(tokens)
 
 
 def _attention(encoder: HookedViT, means: Tensor, cls: Tensor) -> Attention:

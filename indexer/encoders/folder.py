@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from indexer.encoders import assemble, weights
+from indexer.encoders import assemble, foreign, weights
 from indexer.encoders.known import KNOWN, MISTAKEN_PROCESSOR, EncoderEntry
 from indexer.errors import EncoderError, WeightsError
 from indexer.types import EncoderSpec, Head, Layout, Preset
@@ -43,6 +43,8 @@ def describe_folder(
     """
     config = read_json(folder / "config.json")
     path = weights.find_weights(folder, allow_pickle=options.allow_pickle)
+    if foreign.is_foreign(config):
+        return _describe_foreign(folder, path, config, options)
     checkpoint = assemble.inspect(path, config, name=folder.name)
     sha256 = weights.file_sha256(path)
     _require_sha256(entry, sha256, path)
@@ -58,6 +60,36 @@ def describe_folder(
             from indexer.encoders.vit import HookedViT
         model = assemble.build(checkpoint)
         return HookedViT(model, spec, device=options.device, precision=options.precision)
+
+    return spec, load
+
+
+def _describe_foreign(
+    folder: Path, path: Path, config: Mapping[str, Any], options: Options
+) -> tuple[EncoderSpec, Callable[[], HookedViT]]:
+    """Describe a frozen backbone of another design than the plain ViT's."""
+    found = foreign.backbone(path, config)
+    if options.preset is None or options.preset == OWN_PRESET:
+        preset = _processor_preset(folder, config, found.layout, found.image)
+    else:
+        wish = options.preset
+        preset = wish if isinstance(wish, Preset) else named_preset(wish)
+    spec = EncoderSpec(
+        name=folder.resolve().name,
+        source=f"folder:{folder.resolve().name}",
+        weights_sha256=weights.file_sha256(path),
+        layout=found.layout,
+        dim=found.dim,
+        patch_grid=(preset.size // found.patch, preset.size // found.patch),
+        preset=preset,
+        layer=options.layer,
+        licence=card_licence(folder),
+    )
+
+    def load() -> HookedViT:
+        with assemble.transformers_border():
+            from indexer.encoders.vit import HookedViT
+        return HookedViT(found.build(), spec, device=options.device, precision=options.precision)
 
     return spec, load
 
@@ -202,17 +234,20 @@ def named_preset(name: str) -> Preset:
 
 
 def _own_preset(folder: Path, checkpoint: assemble.Checkpoint, config: Mapping[str, Any]) -> Preset:
+    return _processor_preset(folder, config, checkpoint.layout, checkpoint.architecture.image)
+
+
+def _processor_preset(folder: Path, config: Mapping[str, Any], layout: Layout, size: int) -> Preset:
     from indexer.preprocess import preset_from_processor
 
     processor = read_json(folder / "preprocessor_config.json", optional=True)
-    if not processor and checkpoint.layout is not Layout.HF_VIT:
+    if not processor and layout in (Layout.TIMM, Layout.TIMM_VIT_PREFIXED):
         processor = _timm_processor(config)
     if not processor:
         raise EncoderError(
             f"{folder.name}: expected preprocessor_config.json, found none; "
             "name a preset, since guessed preprocessing makes wrong vectors"
         )
-    size = checkpoint.architecture.image
     return preset_from_processor(processor, name=folder.resolve().name, fallback_size=size)
 
 
@@ -223,6 +258,13 @@ def _timm_processor(config: Mapping[str, Any]) -> dict[str, Any]:
         return {}
     size = int(known["input_size"][-1])
     edge = int(size / float(known.get("crop_pct") or 1.0))
+    if known.get("crop_mode") == "squash":
+        return {
+            "size": {"height": size, "width": size},
+            "resample": _PILLOW_FILTERS.get(str(known.get("interpolation", "bicubic")), 3),
+            "image_mean": list(known["mean"]),
+            "image_std": list(known["std"]),
+        }
     return {
         "do_resize": True,
         "size": {"shortest_edge": edge},

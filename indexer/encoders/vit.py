@@ -127,10 +127,12 @@ class HookedViT:
         features = self.forward_features(self._checked(images), layer=layer)
         if self._block(layer) is None:
             return features
-        tokens = np.concatenate([features.cls[:, None], features.patches], axis=1)
         with computing(self.device, self.precision):
-            normed = _array(self._parts.norm(torch.from_numpy(tokens).to(self.device)))
-        return Features(cls=normed[:, 0], patches=normed[:, 1:], logits=features.logits)
+            cls, patches = (
+                _array(self._parts.norm(torch.from_numpy(part).to(self.device)))
+                for part in (features.cls, features.patches)
+            )
+        return Features(cls=cls, patches=patches, logits=features.logits)
 
     def _try(self, pixels: Tensor, block: int | None, attention: bool) -> Features | None:
         """Return the features, or None where the batch does not fit but a smaller one may."""
@@ -155,13 +157,20 @@ class HookedViT:
         parts = self._parts
         with ExitStack() as stack:
             stack.enter_context(computing(self.device, self.precision))
-            hooked = parts.norm if block is None else parts.blocks[block]
-            tokens = stack.enter_context(recording([hooked]))
-            last = tokens if block is None else stack.enter_context(recording([parts.norm]))
+            hooked = () if block is None else (parts.blocks[block],)
+            middle = stack.enter_context(recording(hooked))
             maps = stack.enter_context(recording(parts.maps if attention else ()))
-            parts.run(self._normalised(pixels))
-            logits = self._logits(tokens_of(last[-1])[:, 0])
-            return self._features(tokens_of(tokens[-1]), logits, maps_of(maps), attention)
+            last = parts.run(self._normalised(pixels))
+            pooled = parts.pool(last)
+            logits = self._logits(pooled)
+            if block is None:
+                return self._features(pooled, last, logits, maps_of(maps), attention)
+            tokens = tokens_of(middle[-1])
+            return self._features(self.gist(tokens), tokens, logits, maps_of(maps), attention)
+
+    def gist(self, tokens: Tensor) -> Tensor:
+        """Return one token (B, D) for a block's: the class token, or the mean where none is."""
+        return tokens[:, 0] if self._parts.prefix else tokens.mean(dim=1)
 
     def _normalised(self, pixels: Tensor) -> Tensor:
         moved = pixels.to(self.device)
@@ -179,13 +188,18 @@ class HookedViT:
             return head(cls.float())  # type: ignore[no-any-return]
 
     def _features(
-        self, tokens: Tensor, logits: Tensor | None, maps: list[Tensor], attention: bool
+        self,
+        cls: Tensor,
+        tokens: Tensor,
+        logits: Tensor | None,
+        maps: list[Tensor],
+        attention: bool,
     ) -> Features:
         if attention and len(maps) != self.depth:
             raise EncoderError(f"expected {self.depth} attention maps, got {len(maps)}")
         try:
             return Features(
-                cls=_array(tokens[:, 0]),
+                cls=_array(cls),
                 patches=_array(tokens[:, self._parts.prefix :]),
                 logits=None if logits is None else _array(logits),
                 attention=np.stack([_array(m) for m in maps]) if attention else None,
