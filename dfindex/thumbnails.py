@@ -13,7 +13,7 @@ from dfindex.index import Index
 from indexer.decode import Limits, decode_image, read_file
 from indexer.errors import MediaError
 from indexer.types import Sample
-from search.video_check import frames_at
+from search.video_frames import frames_at
 
 
 def thumbnail(path: Path, size: int, *, sha256: str) -> bytes | None:

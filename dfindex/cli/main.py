@@ -27,6 +27,7 @@ COMMANDS = {
     "models": "models",
     "map": "map",
     "serve": "serve",
+    "export": "export",
     "probe": "probe",
     "bench": "bench",
 }
