@@ -9,6 +9,7 @@ import numpy as np
 
 from dfindex.explanation import Method, explain
 from dfindex.heatmap import draw
+from dfindex.probe_explanation import PREFIX, explain_with_probe
 from indexer.errors import UsageError
 from indexer.store.layout import IndexFolder
 from indexer.store.orientations import OrientationFinding, remembered_orientation
@@ -23,12 +24,16 @@ def explain_to(
 
     Raise UsageError for an unknown method, or where ``out`` cannot be written.
     """
-    if method not in list(Method):
-        raise UsageError(f"expected a method of {', '.join(Method)}, got {method!r}")
+    if method not in list(Method) and not method.startswith(PREFIX):
+        known = ", ".join((*Method, f"{PREFIX}NAME"))
+        raise UsageError(f"expected a method of {known}, got {method!r}")
     if out.suffix.lower() != ".png" or not out.absolute().parent.is_dir():
         raise UsageError(f"expected --out FILE.png in a folder that exists, got {out}")
-    found = _finding(index, encoder.spec.fingerprint)
-    result = explain(image, encoder, method=Method(method), block=block, finding=found)
+    if method.startswith(PREFIX):
+        result = explain_with_probe(index, method.removeprefix(PREFIX), image, encoder)
+    else:
+        found = _finding(index, encoder.spec.fingerprint)
+        result = explain(image, encoder, method=Method(method), block=block, finding=found)
     values = out.with_suffix(".npy")
     draw(result).save(out)
     np.save(values, result.values)

@@ -119,7 +119,7 @@ def explain(
         probability_fake=None if odds is None else probability(odds),
         grid=grid,
         seen=seen,
-        top_regions=_regions(mapped, seen),
+        top_regions=regions(mapped, seen),
         values=mapped,
         picture=decoded.image,
     )
@@ -204,7 +204,8 @@ def _declared(spec: EncoderSpec) -> str:
     return "none" if spec.head is Head.NONE else orientation(spec)
 
 
-def _regions(values: Float32, seen: tuple[float, float, float, float]) -> tuple[TopRegion, ...]:
+def regions(values: Float32, seen: tuple[float, float, float, float]) -> tuple[TopRegion, ...]:
+    """Return what stands out in a map that lies over ``seen``, in pixels of the picture."""
     x, y, width, height = seen
     down, across = height / values.shape[0], width / values.shape[1]
     return tuple(

@@ -20,6 +20,7 @@ WORDS = {
     "grad-rollout": "gradient-weighted rollout: which patches speak for fake",
     "patch-logit": "the head applied to each patch: red speaks for fake, blue against",
 }
+PROBE_WORDS = "a probe's head applied to each patch: red speaks for fake, blue against"
 
 
 def draw(explanation: Explanation) -> Image.Image:
@@ -95,7 +96,7 @@ def _caption(canvas: Image.Image, explanation: Explanation) -> None:
     chance = explanation.probability_fake
     head = "no fake/real head" if chance is None else f"p(fake) {chance:.3f}"
     draw.text((MARGIN, 16), f"{explanation.encoder}   {head}", fill=INK, font=title)
-    draw.text((MARGIN, 46), WORDS[explanation.method], fill=INK, font=words)
+    draw.text((MARGIN, 46), WORDS.get(explanation.method, PROBE_WORDS), fill=INK, font=words)
     rest = f"preset {explanation.preset}, orientation {explanation.orientation}"
     if explanation.block != -1:
         rest += f", block {explanation.block}"

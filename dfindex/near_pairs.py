@@ -22,11 +22,11 @@ NEAREST = 2  # neighbours of each sample that are looked at
 LEAST_SCORE = 0.5
 MOST_PAIRS = 20_000  # the nearest ones
 LIKELY = 0.1  # confidence of a geometry whose pixels are then compared
-CERTAIN = 0.995  # unit vectors so near that the same picture made them: no pixels are needed
+CERTAIN = 0.995  # unit vectors so near that, where the files are gone, they are called one picture
 KEPT_OPEN = 1_000  # pictures whose local features are in memory at once
 RATIO = 0.8
 FEWEST_POINTS = 16
-FEWEST_DISTINCT = 8
+FEWEST_DISTINCT = 16  # pictures of different faces share up to 13, half a picture 22 and more
 _COPIES = (Verdict.EXACT, Verdict.COPY, Verdict.ALTERED_COPY)
 
 Pair = tuple[int, int]
@@ -84,10 +84,7 @@ def _is_pair(
     if one is None or other is None:
         return pair[2] >= CERTAIN  # the files are gone: the vectors are all that is left
     if not _plausible(one.features, other.features):
-        return pair[2] >= CERTAIN
-    geometry = match_features(one.features, other.features)
-    if geometry is None or geometry.confidence < LIKELY:
-        return pair[2] >= CERTAIN
+        return False
     features = (one.features, other.features)
     return compare_images(one.image, other.image, features=features).verdict in _COPIES
 
@@ -99,7 +96,10 @@ def _plausible(a: LocalFeatures, b: LocalFeatures) -> bool:
     """
     if min(len(a), len(b)) < FEWEST_POINTS:
         return True  # too plain to tell: let the pixels speak
-    return max(_distinct(a, b), _distinct(a.mirrored(), b)) >= FEWEST_DISTINCT
+    if max(_distinct(a, b), _distinct(a.mirrored(), b)) < FEWEST_DISTINCT:
+        return False
+    geometry = match_features(a, b)
+    return geometry is not None and geometry.confidence >= LIKELY
 
 
 def _distinct(a: LocalFeatures, b: LocalFeatures) -> int:

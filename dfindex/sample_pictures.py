@@ -17,7 +17,7 @@ from search.features import LocalFeatures, local_features
 
 SIDE = 320  # shorter side in pixels that is decoded at least
 # Fewer points at a smaller size than a search takes: every picture of a corpus is looked at.
-LONGEST_SIDE, COUNT = 320, 250
+LONGEST_SIDE, COUNT = 256, 200
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from probes.splits import inner_folds
 # C for features of variance one; larger = less regularised.
 STRENGTHS = (0.0001, 0.001, 0.01, 0.1, 1.0)
 DEFAULT_STRENGTH = 0.01  # where there are too few samples to choose
-CHOSEN_ON = 8_000  # samples that a strength is chosen on, at most
+CHOSEN_ON = 4_000  # samples that a strength is chosen on, at most
 ITERATIONS = 500
 
 

@@ -84,7 +84,7 @@ def patch_map(head: PatchHead, tokens: Float32, grid: tuple[int, int]) -> Float3
     ``tokens`` (rows * columns, d) are as the space's codec decodes them. Zero is undecided.
     """
     scores = head.patch_scores(tokens.reshape(1, -1))[0]
-    return np.asarray((scores[:, 1] - scores[:, 0]).reshape(grid), dtype=np.float32)
+    return np.asarray((scores[:, 1:].max(axis=1) - scores[:, 0]).reshape(grid), dtype=np.float32)
 
 
 def _both(decision: FloatArray) -> FloatArray:

@@ -25,7 +25,7 @@ from dfindex.cli.options import as_json, encoder_options, index_option, print_js
     "--method",
     default="rollout",
     show_default=True,
-    metavar="rollout|grad-rollout|patch-logit",
+    metavar="rollout|grad-rollout|patch-logit|probe:NAME",
     help="How the map is made.",
 )
 @click.option("--block", default=-1, show_default=True, help="Look at another block's tokens.")
