@@ -134,10 +134,10 @@ def vocabulary() -> Vocabulary:
     return Vocabulary(values[:BRANCHES], values[BRANCHES:].reshape(BRANCHES, BRANCHES, -1))
 
 
-def keypoints(image: Image.Image) -> Keypoints:
-    """Find at most `COUNT` keypoints of an RGB picture."""
+def keypoints(image: Image.Image, *, count: int = COUNT) -> Keypoints:
+    """Find at most ``count`` keypoints of an RGB picture; an index keeps `COUNT` of them."""
     grey = reading(image)
-    found, codes = ((), None) if grey is None else detector().detectAndCompute(grey, None)
+    found, codes = ((), None) if grey is None else detector(count).detectAndCompute(grey, None)
     if grey is None or codes is None:
         return Keypoints.none()
     values = np.array([(*one.pt, one.size, one.angle) for one in found], dtype=np.float32)
@@ -163,10 +163,10 @@ def reading(image: Image.Image) -> UInt8 | None:
     return np.asarray(cv2.resize(grey, size, interpolation=interpolation), dtype=np.uint8)
 
 
-def detector() -> cv2.ORB:
-    """Return what finds keypoints and their codes in a grey picture."""
+def detector(count: int = COUNT) -> cv2.ORB:
+    """Return what finds ``count`` keypoints and their codes in a grey picture."""
     return cv2.ORB.create(
-        COUNT, scaleFactor=STEP, nlevels=LEVELS, fastThreshold=CONTRAST, edgeThreshold=16
+        count, scaleFactor=STEP, nlevels=LEVELS, fastThreshold=CONTRAST, edgeThreshold=16
     )
 
 

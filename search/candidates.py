@@ -21,7 +21,8 @@ from search.keypoint_votes import query_keypoints, votes
 from search.views import views
 
 BY_VIEW = 8  # nearest samples of each view that are considered
-NEAR = 10  # nearest samples worth a look at their pixels, of the picture and of its views
+NEAR = 6  # nearest samples worth a look at their pixels, of the picture and of its views
+MOST_SHARED = 12  # samples worth a look for their votes
 SHARED = 2.5  # votes worth a look: most strangers have fewer
 
 
@@ -65,7 +66,7 @@ def candidates(
     by_view = _ranked(space, others, BY_VIEW, allowed)[:NEAR]
     shared = _votes(image, space, allowed)
     by_votes = sorted(shared, key=lambda one: (-shared[one], one))
-    worth = [one for one in by_votes if shared[one] >= SHARED]
+    worth = [one for one in by_votes if shared[one] >= SHARED][:MOST_SHARED]
     promising = _in_turns(worth, near[:NEAR], by_view)
     order = list(dict.fromkeys([*promising, *_in_turns(by_votes, near)]))[:count]
     scores = _scores(space, vector, order)

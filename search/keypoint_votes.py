@@ -20,12 +20,13 @@ FARTHEST = 60  # bits of 256 in which like keypoints differ at most
 SLACK = 10  # bits that the others may differ more than the nearest
 SOFTNESS = 40.0  # bits: how fast a pair's weight falls
 OCTAVES, DEGREES, PLACE = 1.0, 30.0, 0.12  # of a bin; the place in the sample's longest sides
+COUNT = 800  # keypoints of a query: more than a sample keeps, since the copy may be a part of it
 FEWEST = 1.0  # votes: less is one pair's, which is chance
 
 
 def query_keypoints(image: Image.Image) -> tuple[Keypoints, Keypoints]:
     """Return a picture's keypoints, and those of its mirror image: their codes differ."""
-    return keypoints(image), keypoints(ImageOps.mirror(image))
+    return keypoints(image, count=COUNT), keypoints(ImageOps.mirror(image), count=COUNT)
 
 
 def votes(

@@ -22,6 +22,7 @@ from indexer.store.probe_scores import attach_scores
 from indexer.store.reader import IndexReader
 from indexer.store.space import Space
 from indexer.types import Encoder, Float32, Int64, Kind, Sample, unit
+from indexer.video import DEFAULT_FRAMES
 from search.calibration import NullScores, null_scores
 from search.candidates import Candidate, candidates
 from search.compare import Comparison
@@ -30,7 +31,7 @@ from search.filters import parse_filter
 from search.results import Completeness, Hit, Query, Searched, SearchResult, Timing
 from search.verdict import Verdict
 
-VERIFIED = 40  # samples at most whose pixels are compared
+VERIFIED = 30  # samples at most whose pixels are compared
 
 # Without verification a hit is called similar when no more than this share of pictures without
 # a copy in the corpus has one that scores as high.
@@ -219,7 +220,7 @@ class Searcher:
             picture.vector,
             self._space,
             self._encoder,
-            count=count,
+            count=count * DEFAULT_FRAMES if self._has_frames else count,
             allowed=allowed,
             thorough=thorough,
         )
@@ -229,8 +230,12 @@ class Searcher:
         samples = {one.id: one for one in self._reader.catalog.samples([one.id for one in found])}
         return [
             _Candidate(samples[one.id], one.score, one.id in exact, one.votes, one.promising)
-            for one in found
+            for one in _best_frames(found, samples)[: count + len(exact)]
         ]
+
+    @cached_property
+    def _has_frames(self) -> bool:
+        return self._reader.catalog.sample_counts()[Kind.FRAME] > 0
 
     def _compared(
         self, picture: Picture, candidates: Sequence[_Candidate]
@@ -334,6 +339,15 @@ class Searcher:
     def _completeness(self) -> Completeness:
         counts = self._reader.catalog.media_counts()
         return Completeness(seen=counts.seen, indexed=counts.indexed, failed=counts.failed)
+
+
+def _best_frames(found: Sequence[Candidate], samples: dict[int, Sample]) -> list[Candidate]:
+    """Return the candidates with only the first frame of each video."""
+    kept: dict[object, Candidate] = {}
+    for one in found:
+        sample = samples[one.id]
+        kept.setdefault(sample.sha256 if sample.kind is Kind.FRAME else one.id, one)
+    return list(kept.values())
 
 
 def _same_content(query: Sample, other: Sample) -> bool:
