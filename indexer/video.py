@@ -29,13 +29,14 @@ MOST_FRAMES = 2000  # of one video; what is asked for beyond is spaced more wide
 class Sampling:
     """Which frames to take: ``frames`` evenly spaced, or ``fps`` a second, or one a scene.
 
-    Each frame stands in the middle of an equal part of the video. There are at most ``most``:
-    beyond, they are spaced more widely.
+    Each frame stands in the middle of an equal part of the video. There are at least
+    ``least`` and at most ``most``, whatever the rate.
     """
 
     frames: int = DEFAULT_FRAMES
     fps: float | None = None
     scenes: bool = False
+    least: int = 1
     most: int = MOST_FRAMES
 
     def __post_init__(self) -> None:
@@ -48,7 +49,8 @@ class Sampling:
         """Return where the equal parts of a video of ``duration`` seconds begin and end."""
         count = self.frames
         if self.fps is not None:
-            count = min(self.most, max(1, math.ceil(round(duration * self.fps, 6))))
+            count = max(self.least, math.ceil(round(duration * self.fps, 6)))
+            count = min(self.most, count)
         return [duration * place / count for place in range(count + 1)]
 
 

@@ -10,6 +10,7 @@ from indexer.store.space import Space
 from indexer.types import Float32
 
 QUERIES = 400
+MOST_FRAMES = 100  # of one video that may be nearer to one of them than any other file
 
 
 @dataclass(frozen=True)
@@ -37,13 +38,15 @@ class NullScores:
 
 
 def null_scores(space: Space, *, queries: int = QUERIES, seed: int = 0) -> NullScores:
-    """Draw samples of the space and find the nearest other sample of each."""
+    """Draw samples of the space and find the nearest sample of another file of each."""
     ids = space.ids()
     rng = np.random.default_rng(seed)
     picked = np.sort(rng.choice(ids, size=min(queries, len(ids)), replace=False))
     if len(ids) < 2:
         return NullScores(np.empty(0, np.float32))
     drawn = space.embeddings(picked.tolist())
-    scores, found = space.neighbours(drawn.vectors, 2)
-    other = np.where(found == drawn.ids[:, None], -np.inf, scores)
-    return NullScores(np.sort(other.max(axis=1)).astype(np.float32))
+    contents = space.contents()
+    scores, found = space.neighbours(drawn.vectors, 1 + min(contents.most, MOST_FRAMES))
+    same = contents.of(found) == contents.of(drawn.ids)[:, None]
+    best = np.where(same, -np.inf, scores).max(axis=1)
+    return NullScores(np.sort(best[np.isfinite(best)]).astype(np.float32))

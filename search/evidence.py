@@ -12,10 +12,11 @@ import numpy as np
 from indexer.decode import DecodedImage, Limits, decode_image, read_file
 from indexer.errors import MediaError
 from indexer.store.catalog import Catalog
-from indexer.types import Sample
+from indexer.types import Kind, Sample
 from search.compare import Comparison, compare_images
 from search.features import LocalFeatures, local_features
 from search.results import Match
+from search.video_frames import frames_at
 
 NEEDED_SIDE = 300  # shorter side in pixels; a decoder keeps twice as much of a larger picture
 
@@ -43,6 +44,8 @@ class Verifier:
         raw = self._catalog.raw_path(sample.id)
         if raw is None:
             return None
+        if sample.kind is Kind.FRAME:
+            return self._frame(Path(os.fsdecode(raw)), sample)
         try:
             data = read_file(Path(os.fsdecode(raw)), limits=Limits())
             if hashlib.sha256(data).hexdigest() != sample.sha256:
@@ -50,6 +53,11 @@ class Verifier:
             return decode_image(data, at_least=NEEDED_SIDE)
         except MediaError:
             return None  # it could be read when it was indexed: it has changed since
+
+    def _frame(self, path: Path, sample: Sample) -> DecodedImage | None:
+        times = [sample.time_s or 0.0]
+        frames = frames_at(path, times, at_least=NEEDED_SIDE, sha256=sample.sha256)
+        return frames[0] if frames else None
 
 
 def compare_decoded(

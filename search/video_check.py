@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
-from indexer.decode import DecodedImage, Limits, decode_image, open_file, read_file
-from indexer.errors import MediaError
-from indexer.sniff import SNIFFED
-from indexer.video import is_film, open_video
+from indexer.decode import DecodedImage
 from search.evidence import NEEDED_SIDE, compare_decoded
 from search.verdict import Verdict
+from search.video_frames import frames_at
 from search.video_match import Segment, Track
 from search.video_results import CheckedFrame
 
@@ -21,30 +18,6 @@ CHECKED = 3  # pairs of frames a video
 AROUND = tuple(step / 30 for step in range(-6, 7))  # seconds by which an offset may be off
 SMALL = 32  # pixels
 COPIES = (Verdict.EXACT, Verdict.COPY, Verdict.ALTERED_COPY)
-
-
-def frames_at(
-    path: Path, times: Sequence[float], *, sha256: str | None = None, at_least: int = NEEDED_SIDE
-) -> list[DecodedImage] | None:
-    """Return the frames a file shows at rising times; of a picture the same one for all.
-
-    None where the file is gone, cannot be read, or is another one than ``sha256`` says.
-    """
-    try:
-        with open_file(path) as file:
-            film = is_film(file.read(SNIFFED))
-            file.seek(0)
-            if sha256 is not None and hashlib.file_digest(file, "sha256").hexdigest() != sha256:
-                return None
-        if not film:
-            data = read_file(path, limits=Limits())
-            return [decode_image(data, at_least=at_least)] * len(times)
-        with open_video(path) as video:
-            size = (video.width, video.height)
-            shown = video.at(times, at_least)
-            return [DecodedImage(one.image, *size, video.format) for one in shown]
-    except (MediaError, OSError):
-        return None
 
 
 def chosen_times(
@@ -72,10 +45,11 @@ def check_times(
     Of the sample's frames around a time the one that looks most like the query's is taken. Empty
     where a file is not there any more, or the sample is not the one that ``sha256`` says.
     """
-    first = frames_at(query, [here for here, _ in times])
+    first = frames_at(query, [here for here, _ in times], at_least=NEEDED_SIDE)
     around = [there + shift for _, there in times for shift in AROUND]
     order = np.argsort(around, kind="stable").tolist()
-    shown = frames_at(sample, [max(0.0, around[at]) for at in order], sha256=sha256)
+    wanted = [max(0.0, around[at]) for at in order]
+    shown = frames_at(sample, wanted, at_least=NEEDED_SIDE, sha256=sha256)
     if first is None or shown is None:
         return ()
     second = {at: frame for at, frame in zip(order, shown, strict=True)}

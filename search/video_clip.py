@@ -19,7 +19,7 @@ from indexer.types import Encoder, Float32, Int64, Reason, Span, UInt8, unit
 from indexer.video import Sampling
 from search.video_match import Track
 
-DENSELY = Sampling(fps=2.0, most=64)
+DENSELY = Sampling(fps=2.0, least=16, most=64)
 BATCH = 8
 _ALONE = Span(0.0, 0.0, 0.0)  # of a picture
 

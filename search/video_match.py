@@ -19,7 +19,8 @@ MOST_SEGMENTS = 8
 MOST_FRAMES = 4000  # of a track, with those that were thinned
 MOST_VOTES = 4096
 STEP = 0.05  # seconds between the offsets that are tried
-GAP = 2.0  # seconds, or spacings, that may be missing within one segment
+GAP = 2.0  # seconds, or spacings, that may be missing within one path
+MOST_GAPS = 3  # so much may be missing within one segment
 CONVINCING = 0.3  # what the cosines of a part's frames must exceed the bound by, together
 RIVAL = 0.05  # cosine: a frame found once is found again only where it fits about as well
 _WORST = -0.2  # what a pair of frames that differ takes away at most
@@ -127,7 +128,47 @@ def match_tracks(query: Track, sample: Track, *, alike: float = ALIKE) -> tuple[
         inside = (query.times >= segment.query_from_s) & (query.times <= segment.query_until_s)
         similar[inside] = -1.0
         similar[[one for one, _ in segment.pairs]] = -1.0
-    return tuple(sorted(found, key=lambda one: (-one.seconds, one.query_from_s)))
+    joined = _joined(query, sample, found)
+    return tuple(sorted(joined, key=lambda one: (-one.seconds, one.query_from_s)))
+
+
+def _joined(query: Track, sample: Track, found: list[Segment]) -> list[Segment]:
+    """Join neighbouring parts at the same offset: between them some frames were not alike."""
+    reach = max(query.spacing, sample.spacing) / 2
+    joined: list[Segment] = []
+    for one in sorted(found, key=lambda part: part.query_from_s):
+        before = joined[-1] if joined else None
+        if (
+            before is not None
+            and abs(before.offset_s - one.offset_s) <= reach
+            and one.query_from_s - before.query_until_s <= MOST_GAPS * _gap(query, sample)
+        ):
+            joined[-1] = _union(query, sample, before, one)
+        else:
+            joined.append(one)
+    return joined
+
+
+def _union(query: Track, sample: Track, first: Segment, second: Segment) -> Segment:
+    longer = max(first, second, key=lambda one: one.frames_matched)
+    matched = first.frames_matched + second.frames_matched
+    score = first.score * first.frames_matched + second.score * second.frames_matched
+    from_s, until_s = first.query_from_s, max(first.query_until_s, second.query_until_s)
+    return Segment(
+        query_from_s=from_s,
+        query_until_s=until_s,
+        sample_from_s=from_s + longer.offset_s,
+        sample_until_s=until_s + longer.offset_s,
+        offset_s=longer.offset_s,
+        frames_matched=matched,
+        frames_compared=max(matched, _compared(query, sample, from_s, until_s, longer.offset_s)),
+        score=score / matched,
+        pairs=tuple(sorted({*first.pairs, *second.pairs})),
+    )
+
+
+def _gap(query: Track, sample: Track) -> float:
+    return GAP * max(1.0, query.spacing, sample.spacing)
 
 
 def _convinces(segment: Segment, alike: float, *, only: bool) -> bool:
@@ -200,7 +241,7 @@ def _path(query: Track, sample: Track, above: Float64, offset: float) -> list[tu
     rows, columns = np.nonzero((above >= 0) & (apart <= reach))
     order = np.lexsort((columns, rows))
     pairs = list(zip(rows[order].tolist(), columns[order].tolist(), strict=True))
-    gap = GAP * max(1.0, query.spacing, sample.spacing)
+    gap = _gap(query, sample)
     best: list[float] = []
     before: list[int] = []
     for place, (row, column) in enumerate(pairs):

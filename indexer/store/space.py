@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -19,6 +20,26 @@ from indexer.store.segments import Segment
 from indexer.types import Embeddings, EncoderSpec, Float32, Int64, UInt8
 
 _RESCORED = 4  # candidates an approximate index returns for each neighbour asked for
+
+
+@dataclass(frozen=True)
+class Contents:
+    """Samples (n,), rising, and a number (n,) for the file each of them is of."""
+
+    ids: Int64
+    files: Int64
+
+    @property
+    def most(self) -> int:
+        """How many samples one file has at most."""
+        return int(np.unique(self.files, return_counts=True)[1].max(initial=0))
+
+    def of(self, ids: Int64) -> Int64:
+        """Return the files' numbers of some samples, of any shape; -1 for none."""
+        if not len(self.ids):
+            return np.full(ids.shape, -1, dtype=np.int64)
+        places = np.minimum(np.searchsorted(self.ids, ids), len(self.ids) - 1)
+        return np.where(self.ids[places] == ids, self.files[places], -1)
 
 
 class Space:
@@ -45,6 +66,16 @@ class Space:
     def ids(self) -> Int64:
         """Return the ids (n,) int64 of all live samples, rising."""
         return self._catalog.locate(self.row.fingerprint).ids
+
+    def contents(self) -> Contents:
+        """Return which live samples are of the same file."""
+        ids, files = self._catalog.columns(
+            """
+            SELECT id, dense_rank() OVER (ORDER BY sha256) FROM samples
+            WHERE id NOT IN (SELECT sample_id FROM tombstones) ORDER BY id
+            """
+        )
+        return Contents(ids, files)
 
     def embeddings(self, ids: Iterable[int] | None = None) -> Embeddings:
         """Return the unit vectors of all live samples, or of some, in the order of their ids."""

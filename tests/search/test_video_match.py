@@ -29,12 +29,13 @@ def scenery(seconds: float, seed: int = 0, step: float = 0.1) -> Float32:
 def shown(scene: Float32, start: float, end: float, every: float) -> Track:
     """Return the track of a clip that shows ``scene`` from ``start`` to ``end``."""
     count = round((end - start) / every)
+    every = (end - start) / count
     spans = [Span((part + 0.5) * every, part * every, (part + 1) * every) for part in range(count)]
     rows = [round((start + one.time_s) / 0.1) for one in spans]
     return Track.of(spans, scene[rows])[0]
 
 
-@pytest.mark.parametrize(("here", "there"), [(0.5, 2.0), (2.0, 0.5), (0.5, 0.5), (1.3, 1.9)])
+@pytest.mark.parametrize(("here", "there"), [(0.5, 2.0), (2.0, 0.5), (0.5, 0.5), (1.0, 1.3)])
 def test_a_trimmed_clip_lies_where_it_was_cut_from(here: float, there: float) -> None:
     scene = scenery(60)
     query, sample = shown(scene, 12, 31, here), shown(scene, 0, 60, there)
