@@ -14,6 +14,7 @@ from indexer.encoders.folder import Options, describe_folder
 from indexer.encoders.known import EncoderEntry
 from indexer.encoders.weights import WEIGHTS_FILE, file_sha256, read_header
 from indexer.errors import EncoderError, WeightsError
+from indexer.types import Layout
 
 REQUIRED = (WEIGHTS_FILE, "config.json")
 OPTIONAL = ("preprocessor_config.json", "README.md")
@@ -46,8 +47,6 @@ def fetch(
     out, the newest is looked up once and noted. Raise WeightsError where size or SHA-256 are not
     the published ones: then nothing becomes loadable.
     """
-    if not entry.loadable and from_folder is None:
-        raise EncoderError(f"{entry.name} is no plain model: {entry.notes}")
     folder = shelf.shelf_of(entry.name)
     note = shelf.read_note(folder)
     if note is not None and from_folder is None and revision in (None, note.revision):
@@ -55,10 +54,14 @@ def fetch(
     folder.mkdir(parents=True, exist_ok=True)
     (folder / shelf.NOTE).unlink(missing_ok=True)
     if from_folder is not None:
-        _copy(from_folder, folder)
+        _take(entry, from_folder, folder)
         return _checked(entry, folder, entry.revision)
     wanted = _revision(entry, revision)
-    _download(entry, folder, wanted)
+    if entry.loadable:
+        _download(entry, folder, wanted, REQUIRED)
+    else:
+        _download(entry, folder / "source", wanted, ("pytorch_model.bin",))
+        _take(entry, folder / "source", folder)
     return _checked(entry, folder, wanted)
 
 
@@ -88,8 +91,8 @@ def check(entry: EncoderEntry, folder: Path) -> str:
 
 def _checked(entry: EncoderEntry, folder: Path, revision: str | None) -> Fetched:
     sha256 = check(entry, folder)
-    if entry.loadable:
-        describe_folder(folder, Options(), entry)
+    if entry.layout is not Layout.CLIP:
+        describe_folder(folder, Options(), None if entry.layout is Layout.CUSTOM else entry)
     size = (folder / WEIGHTS_FILE).stat().st_size
     shelf.write_note(
         folder,
@@ -105,6 +108,16 @@ def _checked(entry: EncoderEntry, folder: Path, revision: str | None) -> Fetched
         weights_bytes=size,
         checked="sha256" if entry.weights_sha256 else "first use",
     )
+
+
+def _take(entry: EncoderEntry, source: Path, folder: Path) -> None:
+    """Copy a folder, or the one part of it that can be used."""
+    if entry.loadable:
+        _copy(source, folder)
+        return
+    from indexer.encoders.dfd_clip import take_tower
+
+    take_tower(source, folder)
 
 
 def _copy(source: Path, folder: Path) -> None:
@@ -140,12 +153,12 @@ def _revision(entry: EncoderEntry, wish: str | None) -> str:
     return newest
 
 
-def _download(entry: EncoderEntry, folder: Path, revision: str) -> None:
+def _download(entry: EncoderEntry, folder: Path, revision: str, required: tuple[str, ...]) -> None:
     from huggingface_hub import hf_hub_download
     from huggingface_hub.errors import RemoteEntryNotFoundError
 
     with _hub(entry):
-        for name in REQUIRED:
+        for name in required:
             hf_hub_download(entry.source, name, revision=revision, local_dir=folder)
         for name in OPTIONAL:
             try:

@@ -30,6 +30,7 @@ class Options:
     preset: str | Preset | None = None
     layer: int = -1
     allow_pickle: bool = False
+    called: tuple[str, str] | None = None  # name and source, in place of the folder's
 
 
 def describe_folder(
@@ -53,7 +54,8 @@ def describe_folder(
     entry = entry or next((known for known in KNOWN if known.weights_sha256 == sha256), None)
     wish = options.preset or (entry.preset if entry else _family_preset(folder, checkpoint))
     preset = _preset(folder, checkpoint, config, wish)
-    spec = replace(_spec(folder, checkpoint, sha256, config, entry, preset), layer=options.layer)
+    made = _spec(folder, checkpoint, sha256, config, entry, preset)
+    spec = _called(replace(made, layer=options.layer), options)
 
     def load() -> HookedViT:
         with assemble.transformers_border():
@@ -74,7 +76,7 @@ def _describe_foreign(
     else:
         wish = options.preset
         preset = wish if isinstance(wish, Preset) else named_preset(wish)
-    spec = EncoderSpec(
+    plain = EncoderSpec(
         name=folder.resolve().name,
         source=f"folder:{folder.resolve().name}",
         weights_sha256=weights.file_sha256(path),
@@ -85,6 +87,7 @@ def _describe_foreign(
         layer=options.layer,
         licence=card_licence(folder),
     )
+    spec = _called(plain, options)
 
     def load() -> HookedViT:
         with assemble.transformers_border():
@@ -92,6 +95,13 @@ def _describe_foreign(
         return HookedViT(found.build(), spec, device=options.device, precision=options.precision)
 
     return spec, load
+
+
+def _called(spec: EncoderSpec, options: Options) -> EncoderSpec:
+    if options.called is None:
+        return spec
+    name, source = options.called
+    return replace(spec, name=name, source=source)
 
 
 def read_json(path: Path, *, optional: bool = False) -> dict[str, Any]:

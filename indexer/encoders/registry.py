@@ -7,8 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from indexer.encoders import shelf, weights
+from indexer.encoders import fetch, shelf, weights
 from indexer.encoders.architecture import from_hf_config
+from indexer.encoders.by_source import entry_of_source
 from indexer.encoders.deferred import Deferred
 from indexer.encoders.folder import (
     OWN_PRESET,
@@ -59,6 +60,9 @@ def show(name: str) -> EncoderEntry:
     for entry in available():
         if entry.name == name:
             return entry
+    published = entry_of_source(name)
+    if published is not None:
+        return replace(published, folder=shelf.on_disk(published))
     raise _unknown(name)
 
 
@@ -113,8 +117,10 @@ def folder_of(name_or_folder: str | Path) -> Path | None:
     """Return where an encoder's weights lie on this machine, or None."""
     if Path(name_or_folder).is_dir():
         return Path(name_or_folder)
-    found = next((entry for entry in available() if entry.name == str(name_or_folder)), None)
-    return found.folder if found else None
+    try:
+        return show(str(name_or_folder)).folder
+    except EncoderError:
+        return None
 
 
 def verified(name_or_folder: str | Path, *, golden: Path | None = None) -> Verification:
@@ -124,9 +130,12 @@ def verified(name_or_folder: str | Path, *, golden: Path | None = None) -> Verif
     if Path(name_or_folder).is_dir():
         return verify(Path(name_or_folder), None, golden=golden)
     name = str(name_or_folder)
-    if name not in _names():
+    published = entry_of_source(name)
+    if name not in _names() and published is None:
         raise _unknown(name)
-    folder, _, entry = _entry_folder(name, Options())
+    folder, _, entry = (
+        _fetched(published, Options()) if published else _entry_folder(name, Options())
+    )
     return verify(folder, entry, golden=golden)
 
 
@@ -148,9 +157,17 @@ def _describe(
         )
         return encoder.spec, lambda: encoder
     if isinstance(named, str) and named in _names():
-        return describe_folder(*_entry_folder(named, options))
+        folder, options, known = _entry_folder(named, options)
+        if not known.loadable:
+            options = replace(options, called=(known.name, known.pinned))
+        return describe_folder(folder, options, known if known.loadable else None)
     if Path(named).is_dir():
         return describe_folder(Path(named), options)
+    entry = entry_of_source(str(named))
+    if entry is not None:
+        folder, _, entry = _fetched(entry, options)
+        fetch.check(entry, folder)
+        return describe_folder(folder, replace(options, called=(entry.name, entry.pinned)))
     if wish is None:
         raise EncoderError(
             f"the packaged encoder {DEFAULT} is missing from this installation; "
@@ -163,9 +180,16 @@ def _entry_folder(name: str, options: Options) -> tuple[Path, Options, EncoderEn
     if name in _packaged():
         return _packaged()[name], options, _packaged_entry(_packaged()[name])
     entry = next(entry for entry in KNOWN if entry.name == name)
-    if not entry.loadable:
-        raise EncoderError(f"{name} cannot be loaded by this version: {entry.notes}")
-    folder = shelf.on_disk(entry)
+    if not entry.loadable and shelf.read_note(shelf.shelf_of(name)) is None:
+        raise EncoderError(
+            f"{name} cannot be loaded as it is published: {entry.notes} dfindex models fetch "
+            f"{name} [--from DIR] takes its frozen tower, to find what resembles a picture"
+        )
+    return _fetched(entry, options)
+
+
+def _fetched(entry: EncoderEntry, options: Options) -> tuple[Path, Options, EncoderEntry]:
+    folder, name = shelf.on_disk(entry), entry.name
     if folder is None:
         raise EncoderError(
             f"the weights of {name} are not on this machine; run dfindex models fetch {name}, or "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -35,7 +36,7 @@ def models_home() -> Path:
 
 def shelf_of(name: str) -> Path:
     """Return the folder an encoder of this name is fetched into."""
-    return models_home() / name
+    return models_home() / re.sub(r"[^A-Za-z0-9._-]+", "--", name)
 
 
 def on_disk(entry: EncoderEntry) -> Path | None:

@@ -16,7 +16,7 @@ from indexer.encoders.heads import log_odds, probability
 from indexer.encoders.known import GOLDEN, EncoderEntry
 from indexer.errors import EncoderError
 from indexer.preprocess import prepare
-from indexer.types import Head, UInt8
+from indexer.types import Head, Layout, UInt8
 
 if TYPE_CHECKING:
     from indexer.encoders.vit import HookedViT
@@ -63,7 +63,8 @@ def verify(folder: Path, entry: EncoderEntry | None, *, golden: Path | None = No
         holds=True if published else None,
         found="as published" if published else f"{sha256}; none is published",
     )
-    spec, load = describe_folder(folder, Options(device="cpu", precision="fp32"), entry)
+    known = None if entry is None or entry.layout is Layout.CUSTOM else entry
+    spec, load = describe_folder(folder, Options(device="cpu", precision="fp32"), known)
     encoder = load()
     pixels = np.random.default_rng(0).integers(0, 256, (1, *_shape(encoder)), np.uint8)
     rest: list[Callable[[], Check]] = [
