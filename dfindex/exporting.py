@@ -46,7 +46,7 @@ def export_parquet(
     """
     vectors, samples = index.embeddings(space)
     drawn = corpus_map(index, space, progress) if projection else None
-    rows = {
+    rows: dict[str, Sequence[object]] = {
         "id": [one.id for one in samples],
         "filepath": [one.path for one in samples],
         "sha256": [one.sha256 for one in samples],
