@@ -67,6 +67,15 @@ def evaluation_summary(found: Evaluation) -> None:
             console.print(_rows(title, rows))
     if found.worst_source is not None:
         console.print(f"Worst source: {found.worst_source}", markup=False)
+    if found.open_set is not None:
+        one = found.open_set
+        console.print(f"Of known classes {one.known_called_unknown:.1%} are called unknown.")
+        for name, auc in one.auc.items():
+            console.print(
+                f"Held out altogether, {name} looks strange with AUC {auc:.3f}; "
+                f"{one.called_unknown[name]:.0%} of it is called unknown.",
+                markup=False,
+            )
     _leakage(console, found)
 
 

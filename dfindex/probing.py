@@ -284,6 +284,7 @@ def with_tokens(recipe: Recipe, tokens: int) -> Recipe:
         calibration=recipe.calibration,
         pooling=recipe.pooling or POOLINGS[0],
         tokens=tokens,
+        open_set=recipe.open_set,
         seed=recipe.seed,
     )
 

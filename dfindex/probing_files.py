@@ -7,16 +7,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from dfindex.index import open_encoder
 from dfindex.probing import Prober, fake_share
 from indexer.decode import Limits, decode_image, read_file
 from indexer.errors import MediaError, SpaceMismatchError
 from indexer.preprocess import needed, prepare
 from indexer.store.space import Space
-from indexer.types import Encoder, Features
-from probes.dataset import Target
+from indexer.types import Encoder, Features, Float32
+from probes.dataset import UNKNOWN, Target
 from probes.evaluate import called
 from probes.features import features_of, read_features
 from probes.storage import Probe
@@ -28,7 +26,7 @@ class Verdict:
     """What a probe says of a file; the probability is that of a fake.
 
     ``label`` is fake from the probe's threshold on; of a probe that names generators it is the
-    likeliest one.
+    likeliest one, or unknown where the picture is like none of them.
     """
 
     path: str
@@ -71,7 +69,7 @@ def apply_to_files(
     for path in paths:
         encoded = [_encoded(path, one) for one in encoders]
         X = features_of(encoded, spaces, probe.features.kind)
-        found.append(_verdict(probe, str(path), probe.detector.probabilities(X)))
+        found.append(_verdict(probe, str(path), X))
     return found
 
 
@@ -120,10 +118,12 @@ def _encoded(path: Path, encoder: Encoder) -> Features:
     return encoder.encode(prepare(image.image, preset)[None])
 
 
-def _verdict(probe: Probe, path: str, probabilities: np.ndarray[Any, Any]) -> Verdict:
+def _verdict(probe: Probe, path: str, X: Float32) -> Verdict:
+    probabilities = probe.detector.probabilities(X)
     share = float(fake_share(probe, probabilities)[0])
     if probe.target is Target.FAKE:
         label = "fake" if share >= probe.threshold else "real"
     else:
-        label = probe.classes[int(called(probabilities)[0])]
+        best = probe.classes[int(called(probabilities)[0])]
+        label = UNKNOWN if probe.detector.is_unknown(X)[0] else best
     return Verdict(path=path, probability=share, label=label)

@@ -33,7 +33,13 @@ def train(
     """Train a probe on an index's labels, and keep it in the index."""
     if pooling is not None and features != FeatureKind.PATCHES:
         raise UsageError("--pooling belongs to --features patches")
-    recipe = Recipe(method=method, calibration=Calibration(calibration), pooling=pooling, seed=seed)
+    recipe = Recipe(
+        method=method,
+        calibration=Calibration(calibration),
+        pooling=pooling,
+        open_set=target == Target.GENERATOR,
+        seed=seed,
+    )
     with Prober(index) as prober:
         return prober.train(
             name,

@@ -24,6 +24,7 @@ from probes.metrics import (
     multiclass_figures,
     reliability,
 )
+from probes.open_set import OpenSet, measured
 from probes.recipe import Recipe, fit
 from probes.splits import Fold, folds_by_group, leave_group_out, leave_one_out
 
@@ -78,6 +79,7 @@ class Evaluation:
     per_source: tuple[Row, ...]
     worst_source: str | None
     threshold: Threshold | None
+    open_set: OpenSet | None
     leakage: Leakage
     ids: Int64
     y: Int64
@@ -103,6 +105,7 @@ class Evaluation:
             "per_source": {row.name: _row_json(row) for row in self.per_source},
             "worst_source": self.worst_source,
             "threshold": None if self.threshold is None else asdict(self.threshold),
+            "open_set": None if self.open_set is None else asdict(self.open_set),
             "leakage": asdict(self.leakage),
             "split": self.split,
             "methods": list(self.methods),
@@ -149,6 +152,7 @@ def evaluate(
         per_source=sources,
         worst_source=_worst(sources),
         threshold=_threshold(tested, probabilities, groups, max_fpr, resamples, recipe.seed),
+        open_set=measured(data.dataset, data.groups, folds) if recipe.open_set else None,
         leakage=leakage(replace(data, by=shown), folds, described, seed=recipe.seed),
         ids=tested.ids,
         y=tested.y,

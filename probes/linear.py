@@ -25,6 +25,8 @@ ITERATIONS = 500
 class LinearHead(Head):
     """A head that is a matrix: scores are ``X coef_.T + intercept_``."""
 
+    _rotates = True  # the fit turns with its features, as any with an L2 penalty does
+
     def _scores(self, X: FloatArray) -> FloatArray:
         scores = X @ self.coef_.T.astype(X.dtype) + self.intercept_.astype(X.dtype)
         # Of two classes only the second has a row: the first one's score is zero.
@@ -34,8 +36,9 @@ class LinearHead(Head):
         # Centred and in one common unit, so that a strength means the same in every space.
         centre = X.mean(axis=0, dtype=np.float64)
         scale = float(np.sqrt(np.mean((X - centre) ** 2))) or 1.0
-        fitted = self._fit_scaled((X - centre) / scale, y, groups)
-        self.coef_ = np.atleast_2d(fitted.coef_) / scale
+        scaled, back = _without_void((X - centre) / scale, rotate=self._rotates)
+        fitted = self._fit_scaled(scaled, y, groups)
+        self.coef_ = np.atleast_2d(fitted.coef_) @ back / scale
         self.intercept_ = np.atleast_1d(fitted.intercept_) - self.coef_ @ centre
 
     def _fit_scaled(self, X: FloatArray, y: Int64, groups: np.ndarray[Any, Any] | None) -> Any:
@@ -83,10 +86,23 @@ class RidgeHead(LinearHead):
 class DiscriminantHead(LinearHead):
     """Linear discriminant analysis with a shrunk covariance (Ledoit and Wolf 2004)."""
 
+    _rotates = False  # its shrinkage depends on the number of features
+
     def _fit_scaled(self, X: FloatArray, y: Int64, groups: np.ndarray[Any, Any] | None) -> Any:
         if len(X) == len(self.classes_):
             return _between_points(X[np.argsort(y)])
         return LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto").fit(X, y)
+
+
+def _without_void(X: FloatArray, *, rotate: bool) -> tuple[FloatArray, FloatArray]:
+    """Return samples in the directions they span, and what turns weights back.
+
+    Few samples span few directions; in all others the weights are zero.
+    """
+    if not rotate or len(X) >= X.shape[1]:
+        return X, np.eye(X.shape[1])
+    left, sizes, directions = np.linalg.svd(X, full_matrices=False)
+    return left * sizes, directions
 
 
 def _between_points(means: FloatArray) -> SimpleNamespace:

@@ -1,4 +1,4 @@
-"""A head for when there are only real pictures: what is far from them is suspect."""
+"""What is far from all that was learnt: heads for real pictures alone and for open sets."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from sklearn.base import BaseEstimator, OutlierMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from indexer.types import FloatArray
+from probes.head import class_means
 from probes.nearest import shrunk_covariance
 
 
@@ -49,3 +50,28 @@ class RealOnlyHead(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         return np.asarray(
             -np.einsum("nd,de,ne->n", centred, self.precision_, centred, optimize=True)
         )
+
+
+class KnownClassesHead(RealOnlyHead):
+    """Mahalanobis distance from the nearest of several class means, with one shrunk covariance.
+
+    It tells what belongs to none of the classes it has seen (Lee et al. 2018, section 2).
+    """
+
+    def fit(self, X: Any, y: Any = None) -> KnownClassesHead:
+        """Learn from features (n, d) and classes (n,); without classes they are one."""
+        X = validate_data(self, X, dtype=[np.float64, np.float32], ensure_min_samples=2)
+        names = np.zeros(len(X)) if y is None else np.asarray(y).ravel()
+        _, members = np.unique(names, return_inverse=True)
+        self.means_ = class_means(X.astype(np.float64), members)
+        covariance, self.shrinkage_ = shrunk_covariance(X - self.means_[members])
+        self.precision_ = np.linalg.pinv(covariance, hermitian=True)
+        self.offset_ = float(np.quantile(self._distances(X), self.contamination))
+        return self
+
+    def _distances(self, X: FloatArray) -> FloatArray:
+        far = [
+            np.einsum("nd,de,ne->n", X - mean, self.precision_, X - mean, optimize=True)
+            for mean in self.means_
+        ]
+        return np.asarray(-np.min(far, axis=0))

@@ -13,21 +13,28 @@ from indexer.types import FloatArray, Int64
 from probes.calibration import NOT_CALIBRATED, Calibration, Calibrator
 from probes.dataset import Texts
 from probes.heads import AUTO, HEADS, REAL_ONLY, make_head
+from probes.one_class import KnownClassesHead
 from probes.splits import Fold, inner_folds
 
 CHOSEN_ON = 4_000  # samples that a head is chosen on, at most
+REJECTED = 0.05  # share of known pictures that an open set may call unknown
 LARGE = 4_000_000  # numbers in a matrix from which on threads help
 
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """How a detector is made; ``pooling`` is how a patch head reads tokens."""
+    """How a detector is made.
+
+    ``pooling`` is how a patch head reads tokens; ``open_set`` lets it answer unknown, to as many
+    pictures of known classes as `REJECTED`.
+    """
 
     method: str = AUTO
     parameters: dict[str, Any] = field(default_factory=dict)
     calibration: Calibration = Calibration.PLATT
     pooling: str | None = None
     tokens: int = 1
+    open_set: bool = False
     seed: int = 0
 
     def head(self, method: str) -> Any:
@@ -50,15 +57,22 @@ class Choice:
 
 @dataclass(frozen=True)
 class Detector:
-    """A fitted head with its calibration."""
+    """A fitted head with its calibration; ``known`` tells what belongs to none of its classes."""
 
     choice: Choice
     head: Any
     calibrator: Calibrator
+    known: KnownClassesHead | None = None
 
     def probabilities(self, X: FloatArray) -> FloatArray:
         """Return P(fake) (n,), or probabilities (n, classes) where there are more classes."""
         return self.calibrator(scores_of(self.head, X))
+
+    def is_unknown(self, X: FloatArray) -> np.ndarray[Any, np.dtype[np.bool_]]:
+        """Tell which rows (n,) are like none of the classes; none are without an open set."""
+        if self.known is None:
+            return np.zeros(len(X), dtype=np.bool_)
+        return np.asarray(self.known.predict(X) == -1)
 
 
 def scores_of(head: Any, X: FloatArray) -> FloatArray:
@@ -91,7 +105,20 @@ def _fitted(recipe: Recipe, X: FloatArray, y: Int64, groups: Texts) -> Detector:
     choice = _chosen(recipe, X, y, groups, folds)
     head = recipe.head(choice.method).fit(X, y, groups=groups)
     calibrator = _calibrated(recipe, choice.method, X, y, groups, folds)
-    return Detector(choice, head, calibrator)
+    known = fit_known(X, y, groups, folds) if recipe.open_set else None
+    return Detector(choice, head, calibrator, known)
+
+
+def fit_known(X: FloatArray, y: Int64, groups: Texts, folds: list[Fold]) -> KnownClassesHead:
+    """Learn what known classes look like; the bound is set on pictures it has not seen."""
+    known = KnownClassesHead(contamination=REJECTED).fit(X, y)
+    if folds:
+        unseen = [
+            KnownClassesHead().fit(X[train], y[train]).score_samples(X[test])
+            for train, test in folds
+        ]
+        known.offset_ = float(np.quantile(np.concatenate(unseen), REJECTED))
+    return known
 
 
 def unseen_scores(

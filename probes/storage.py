@@ -24,11 +24,13 @@ from probes.calibration import Calibration, Calibrator
 from probes.dataset import Target
 from probes.features import FeatureSpec
 from probes.heads import REAL_ONLY, make_head
+from probes.one_class import KnownClassesHead
 from probes.patch import PatchHead
 from probes.recipe import Choice, Detector, Recipe
 
 CARD, WEIGHTS, SCORES, EVALUATION = "card.json", "head.safetensors", "scores", "evaluation.json"
 FORMAT = 1
+KNOWN = "known."  # before the names of the open set's arrays
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 
 
@@ -68,6 +70,9 @@ def save_probe(folder: Path, probe: Probe) -> None:
     for stale in folder.glob(f"{SCORES}.*"):
         stale.unlink()
     arrays, plain = _state(probe.detector.head)
+    if probe.detector.known is not None:
+        known, plain_known = _state(probe.detector.known, KNOWN)
+        arrays, plain = arrays | known, {**plain, "known": plain_known}
     data = save_tensors(arrays)
     replace_file(folder / WEIGHTS, lambda file: file.write(data))
     write_sealed_json(folder / CARD, _card(probe, plain, file_sha256(folder / WEIGHTS)))
@@ -128,6 +133,7 @@ def _card(probe: Probe, plain: dict[str, Any], weights_sha256: str) -> dict[str,
             "calibration": recipe.calibration.value,
             "pooling": recipe.pooling,
             "tokens": recipe.tokens,
+            "open_set": recipe.open_set,
             "seed": recipe.seed,
         },
         "calibrator": detector.calibrator.to_json(),
@@ -160,11 +166,10 @@ def _probe(card: dict[str, Any], arrays: dict[str, np.ndarray[Any, Any]]) -> Pro
             calibration=Calibration(recipe["calibration"]),
             pooling=recipe["pooling"],
             tokens=recipe["tokens"],
+            open_set=recipe["open_set"],
             seed=recipe["seed"],
         ),
-        detector=Detector(
-            choice, _head(card["head"], arrays, ""), Calibrator.from_json(card["calibrator"])
-        ),
+        detector=_detector(card, choice, arrays),
         training=tuple(card["training"]),
         label_counts=card["label_counts"],
         labels_sha256=card["labels_sha256"],
@@ -173,6 +178,19 @@ def _probe(card: dict[str, Any], arrays: dict[str, np.ndarray[Any, Any]]) -> Pro
         figures=card["figures"],
         made_at=card["made_at"],
         versions=card["versions"],
+    )
+
+
+def _detector(
+    card: dict[str, Any], choice: Choice, arrays: dict[str, np.ndarray[Any, Any]]
+) -> Detector:
+    plain = dict(card["head"])
+    known = plain.pop("known", None)
+    return Detector(
+        choice,
+        _head(plain, arrays, ""),
+        Calibrator.from_json(card["calibrator"]),
+        None if known is None else _head(known, arrays, KNOWN),
     )
 
 
@@ -198,7 +216,8 @@ def _head(plain: dict[str, Any], arrays: dict[str, Any], prefix: str) -> Any:
     """Build a fitted head from what `_state` returned."""
     parameters = plain["parameters"]
     method = plain["method"]
-    head = PatchHead(**parameters) if method == "patch" else make_head(method, **parameters)
+    special: dict[str, type[Any]] = {"patch": PatchHead, "known": KnownClassesHead}
+    head = special[method](**parameters) if method in special else make_head(method, **parameters)
     for name, value in plain["values"].items():
         setattr(head, name, value)
     for name, value in plain.items():
@@ -214,6 +233,8 @@ def _head(plain: dict[str, Any], arrays: dict[str, Any], prefix: str) -> Any:
 def _method_of(head: Any) -> str:
     from probes.heads import HEADS
 
+    if isinstance(head, KnownClassesHead):
+        return "known"
     if isinstance(head, PatchHead):
         return "patch"
     names = {kind: name for name, kind in HEADS.items()}

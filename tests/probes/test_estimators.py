@@ -4,7 +4,8 @@ from sklearn.utils.estimator_checks import check_estimator
 from probes.fewshot import CacheHead, PrototypeHead
 from probes.linear import DiscriminantHead, LogisticHead, RidgeHead
 from probes.nearest import MahalanobisHead, NearestMeanHead, NeighboursHead
-from probes.one_class import RealOnlyHead
+from probes.one_class import KnownClassesHead, RealOnlyHead
+from probes.patch import PatchHead
 
 HEADS = (
     LogisticHead,
@@ -16,6 +17,8 @@ HEADS = (
     PrototypeHead,
     CacheHead,
     RealOnlyHead,
+    KnownClassesHead,
+    PatchHead,
 )
 
 

@@ -200,3 +200,22 @@ def test_labels_that_contradict_each_other_are_counted_in_the_error() -> None:
     records += [record(n, "fake", generator="gan") for n in (3, 4)]
     with pytest.raises(UsageError, match="1 pictures made by gan are labelled real and 2 fake"):
         check_labels(records, Target.FAKE, needed=2, may_be_one=False)
+
+
+def test_what_is_like_nothing_known_is_called_unknown() -> None:
+    records = [record(n, "real") for n in range(1, 101)]
+    records += [record(n, "fake", generator="gan") for n in range(101, 201)]
+    records += [record(n, "fake", generator="flow") for n in range(201, 301)]
+    data = dataset(records, lead=9.0, target=Target.GENERATOR)
+    recipe = Recipe(method="lda", open_set=True)
+    made = fit(recipe, data.X, data.y, data.ids.astype(str))
+    stranger = np.zeros((1, 8), dtype=np.float32)
+    stranger[0, 5] = 9  # as far from the centre as the classes, in a direction of its own
+    assert made.is_unknown(stranger).tolist() == [True]
+    assert made.is_unknown(data.X).mean() == pytest.approx(0.05, abs=0.03)
+    found = evaluate(data, recipe, resamples=20).open_set
+    assert found is not None
+    assert found.known_called_unknown == pytest.approx(0.05, abs=0.04)
+    assert min(found.auc.values()) > 0.99
+    assert min(found.called_unknown.values()) > 0.95
+    assert set(found.auc) == {"gan", "flow"}

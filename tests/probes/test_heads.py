@@ -7,7 +7,7 @@ from sklearn.covariance import LedoitWolf
 
 from probes.fewshot import CacheHead, PrototypeHead
 from probes.heads import HEADS, make_head
-from probes.linear import DiscriminantHead, LogisticHead, RidgeHead
+from probes.linear import DiscriminantHead, LinearHead, LogisticHead, RidgeHead
 from probes.nearest import MahalanobisHead, NearestMeanHead, NeighboursHead
 from probes.one_class import RealOnlyHead
 from probes.patch import PatchHead, patch_map
@@ -115,6 +115,16 @@ def test_logistic_regression_is_scikit_learn_s() -> None:
     ours = LogisticHead(C=0.1).fit(X, y)
     want = theirs.decision_function((X - centre) / scale)
     assert ours.decision_function(X) == pytest.approx(want, abs=1e-3)
+
+
+@pytest.mark.parametrize("head", [LogisticHead(C=0.1), RidgeHead(C=0.1)])
+def test_few_samples_of_many_features_are_fitted_the_short_way(head: LinearHead) -> None:
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(20, 50)), np.arange(20) % 2
+    X[:, 0] += y
+    short = head.fit(X, y).decision_function(X)
+    head._rotates = False
+    assert head.fit(X, y).decision_function(X) == pytest.approx(short, abs=1e-4)
 
 
 def test_ridge_solves_the_normal_equations() -> None:

@@ -57,6 +57,18 @@ def test_a_patch_probe_read_back_gives_identical_scores(pooling: str, tmp_path: 
     assert (again.head.patch_scores(X) == probe.detector.head.patch_scores(X)).all()
 
 
+def test_an_open_set_is_kept_too(tmp_path: Path) -> None:
+    probe, X = trained(Recipe(method="lda", open_set=True))
+    save_probe(tmp_path / "gan", probe)
+    again = load_probe(tmp_path / "gan").detector
+    assert again.known is not None
+    assert probe.detector.known is not None
+    want = probe.detector.known.score_samples(X)
+    assert again.known.score_samples(X).tobytes() == want.tobytes()
+    assert again.is_unknown(10 * X).tolist() == probe.detector.is_unknown(10 * X).tolist()
+    assert again.probabilities(X).tobytes() == probe.detector.probabilities(X).tobytes()
+
+
 @pytest.mark.parametrize("method", ["logistic", "auto"])
 def test_the_same_recipe_on_the_same_samples_makes_the_same_bytes(
     method: str, tmp_path: Path
