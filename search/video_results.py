@@ -38,7 +38,8 @@ class CheckedFrame:
 class VideoMatch:
     """Where one video lies in another.
 
-    ``query_share`` and ``sample_share`` are the fractions of both that lie in the matched parts.
+    ``query_share`` and ``sample_share`` are the fractions of both that lie in the matched parts;
+    ``curve`` has the time of each frame of the query, and its best cosine.
     """
 
     duration_s: float
@@ -47,6 +48,7 @@ class VideoMatch:
     frames_compared: int
     query_share: float
     sample_share: float
+    curve: tuple[tuple[float, float], ...]
     checked: tuple[CheckedFrame, ...]
     description: str
 

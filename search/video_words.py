@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import PurePath
 
-from indexer.types import Kind, Sample
 from search.verdict import Verdict
 from search.video_results import CheckedFrame, Part
 
@@ -24,15 +22,19 @@ def clock(seconds: float) -> str:
 
 
 def described(
-    verdict: Verdict, sample: Sample, parts: Sequence[Part], checked: Sequence[CheckedFrame]
+    verdict: Verdict,
+    name: str,
+    parts: Sequence[Part],
+    checked: Sequence[CheckedFrame],
+    *,
+    still: bool = False,
 ) -> str:
-    """Say where a video lies in the sample, and what became of it."""
-    name = PurePath(sample.path).name
+    """Say where a video lies in the sample called ``name``, and what became of it."""
     if verdict is Verdict.EXACT:
         return f"the same file as {name}"
     if not parts:
         return f"nothing of it found in {name}"
-    if sample.kind is not Kind.FRAME:
+    if still:
         return f"shows {name} at {clock(parts[0].query_from_s)}"
     places = [_place(one) for one in parts[:MOST_PARTS]]
     more = len(parts) - MOST_PARTS

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from dfindex.cli.main import NOTHING_FOUND, OK
 from dfindex.cli.options import as_json, print_json
+
+if TYPE_CHECKING:
+    from dfindex.comparison import FileComparison
 
 
 @click.command()
@@ -16,13 +20,26 @@ from dfindex.cli.options import as_json, print_json
 @click.option("--out", type=click.Path(path_type=Path), metavar="PNG", help="Draw what was found.")
 @as_json
 def compare(a: Path, b: Path, out: Path | None, as_json: bool) -> int:
-    """Say whether B is a copy of A, and what was changed."""
-    from dfindex.comparison import compare as run
+    """Say whether B is a copy of A, and what was changed.
 
-    result = run(a, b, out=out)
+    Of two videos, say which parts they share; one of both may be a picture.
+    """
+    result = _compared(a, b, out)
     if as_json:
         value = result.to_json()
         print_json(value)
     else:
         click.echo(f"{result.verdict.value}: {result.description}")
     return OK if result.found else NOTHING_FOUND
+
+
+def _compared(a: Path, b: Path, out: Path | None) -> FileComparison:
+    from indexer.video import holds_video
+
+    if holds_video(a) or holds_video(b):
+        from dfindex.video_comparison import compare_videos
+
+        return compare_videos(a, b, out=out)
+    from dfindex.comparison import compare as compare_pictures
+
+    return compare_pictures(a, b, out=out)

@@ -1,0 +1,57 @@
+"""Compare two videos: which parts they share, and what was altered over time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dfindex.comparison import FileComparison
+from search.video_clip import read_clip
+from search.video_compare import best_match, compare_clips
+from search.video_results import VideoMatch
+
+if TYPE_CHECKING:
+    from indexer.types import Encoder
+
+
+@dataclass(frozen=True, kw_only=True)
+class VideoComparison(FileComparison):
+    """What two videos have in common; ``match`` is that of the best pair of frames."""
+
+    video: VideoMatch
+
+
+def compare_videos(
+    a: Path, b: Path, *, out: Path | None = None, encoder: str | Path | Encoder | None = None
+) -> VideoComparison:
+    """Say whether one video shares parts with another, and what was changed in them.
+
+    One of both may be a picture. ``out`` receives a strip of the compared frames as a PNG. Raise
+    MediaError where a file cannot be read, StoreError where the drawing cannot be written.
+    """
+    from dfindex.index import open_encoder
+
+    loaded = open_encoder(encoder, "auto", "auto")
+    first, second = (read_clip(path, loaded) for path in (a, b))
+    laid, verdict, video = compare_clips(first, second)
+    if out is not None:
+        _draw(out, a, b, video)
+    return VideoComparison(
+        a=str(a),
+        b=str(b),
+        verdict=verdict,
+        score=laid.score,
+        probability=None,
+        match=best_match(video.checked),
+        description=video.description,
+        video=video,
+    )
+
+
+def _draw(out: Path, a: Path, b: Path, video: VideoMatch) -> None:
+    from dfindex.strip import strip_of
+    from indexer.store.durable import replace_file
+
+    drawing = strip_of(a, b, video)
+    replace_file(out, lambda file: drawing.save(file, "PNG"))
