@@ -11,7 +11,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from probes.episodes import Episodes
-from probes.evaluate import Evaluation, reliability_of
+from probes.evaluation import Evaluation, reliability_of
 from probes.metrics import RocCurve
 
 SIZE = (4.6, 3.8)

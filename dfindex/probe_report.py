@@ -11,7 +11,7 @@ from jinja2 import Environment, PackageLoader, select_autoescape
 from dfindex.probe_plots import generators_plot, reliability_plot, roc_plot, shots_plot
 from indexer.store.durable import replace_file
 from probes.episodes import Episodes
-from probes.evaluate import Evaluation
+from probes.evaluation import Evaluation
 from probes.storage import Probe
 
 

@@ -10,10 +10,10 @@ from rich.table import Table
 from rich.text import Text
 
 if TYPE_CHECKING:
-    from dfindex.probing import Applied, Training
+    from dfindex.probe_results import Applied, Training
     from dfindex.probing_files import Suggestion, Verdict
     from probes.episodes import Episodes, Result
-    from probes.evaluate import Evaluation, Row
+    from probes.evaluation import Evaluation, Row
 
 _WORDS = {
     "auc": "AUC",

@@ -6,7 +6,6 @@ import hashlib
 import json
 import platform
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from dfindex.near_pairs import near_pairs
+from dfindex.probe_results import Applied, Training
 from indexer.closing import Closing
 from indexer.errors import UsageError
 from indexer.store.probe_scores import ProbeScores, probe_folder, save_scores
@@ -30,7 +30,8 @@ from probes.dataset import (
     classes_of,
     labelled,
 )
-from probes.evaluate import Evaluation, evaluate
+from probes.evaluate import evaluate
+from probes.evaluation import Evaluation
 from probes.features import (
     FeatureKind,
     FeatureSpec,
@@ -53,45 +54,10 @@ from probes.storage import (
 )
 from search.query import allowed_ids
 
+__all__ = ["Applied", "Prober", "Training", "fake_share", "keep_evaluation"]
+
 FEWEST = 2  # labelled pictures of a class that a probe can be trained on
 PACKAGES = ("dfindex", "numpy", "scikit-learn", "scipy", "safetensors")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Training:
-    """A trained probe, what it reached on pictures it had not seen, and what to know of it.
-
-    ``evaluation`` is None where there is nothing to measure: only real pictures, or too few.
-    """
-
-    probe: Probe
-    evaluation: Evaluation | None
-    notes: tuple[str, ...]
-
-    def to_json(self) -> dict[str, Any]:
-        """Return everything as plain JSON values."""
-        probe = self.probe
-        return {
-            "probe": probe.name,
-            "target": probe.target.value,
-            "classes": list(probe.classes),
-            "method": probe.detector.choice.method,
-            "chosen_because": probe.detector.choice.why,
-            "label_counts": probe.label_counts,
-            "threshold": probe.threshold,
-            "notes": list(self.notes),
-            "evaluation": None if self.evaluation is None else self.evaluation.to_json(probe.name),
-        }
-
-
-@dataclass(frozen=True, kw_only=True)
-class Applied:
-    """How many samples a probe scored, and how many reach its threshold."""
-
-    probe: str
-    scored: int
-    above_threshold: int
-    threshold: float
 
 
 class Prober(Closing):

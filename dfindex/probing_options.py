@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from dfindex.probing import Prober, Training
+from dfindex.probe_results import Training
+from dfindex.probing import Prober
 from indexer.errors import UsageError
 from probes.calibration import Calibration
 from probes.dataset import Target
