@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 if TYPE_CHECKING:
+    from benchmarks.engines import EngineComparison
     from dfindex.calibrating import OrientationCheck
     from dfindex.detection import Detection
     from indexer.encoders.fetch import Fetched
@@ -108,4 +109,23 @@ def verification_table(result: Verification) -> None:
         table.add_row(check.what, words[check.holds], Text(check.found))
     console = _console()
     console.print(Text(f"{result.name} in {result.folder}"))
+    console.print(table)
+
+
+def engines_table(report: EngineComparison) -> None:
+    """Show each engine's rate beside torch's, and how far its vectors are from torch's in fp32."""
+    console = _console()
+    console.print(
+        f"{report.pictures} pictures, {report.encoder} on the CPU, batch {report.batch_size}, "
+        f"median of {report.rounds} rounds"
+    )
+    table = Table("engine", "precision", "pictures/s", "of torch fp32", "least cosine of cls")
+    for run in report.runs:
+        table.add_row(
+            run.engine,
+            run.precision,
+            f"{run.rate:.2f}",
+            f"{run.of_torch:.2f} x",
+            f"{run.least_cosine:.6f}",
+        )
     console.print(table)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from indexer.store.catalog import Catalog, Failure, MediaCounts, SpaceRow
     from indexer.store.space import Space
     from indexer.types import Encoder, Float32, Preset, Sample
+    from search.duplicates import Duplicates
     from search.query import Searcher
     from search.results import SearchResult
     from search.video_results import VideoSearchResult
@@ -131,6 +132,46 @@ class Index(Closing):
             self._query_path(query), k=k, where=where, min_score=min_score, verify=verify
         )
 
+    def duplicates(
+        self,
+        *,
+        where: str | None = None,
+        min_score: float | None = None,
+        space: str | None = None,
+        progress: Callable[[str, float], object] = lambda step, share: None,
+    ) -> Duplicates:
+        """Group the near-duplicates among the images, or among those that meet a filter.
+
+        Only pairs at least ``min_score`` near are looked at; without it, those that are nearer
+        than strangers or share keypoints. Raise FilterError where the filter makes no sense.
+        """
+        from search.duplicates import find_duplicates
+        from search.query import allowed_ids
+
+        return find_duplicates(
+            self._reader.catalog,
+            self._reader.space(space),
+            allowed=allowed_ids(self._reader.catalog, where),
+            min_score=min_score,
+            progress=progress,
+        )
+
+    def decide(self, a: str | Path, b: str | Path, decision: str) -> int:
+        """Remember that two pictures are the ``same`` or ``different``; count the pairs.
+
+        Each is a path, a SHA-256 or an id. A search and the next `duplicates` respect it once the
+        index is opened again. Raise UsageError for a name that fits nothing.
+        """
+        from dfindex.maintenance import decide
+
+        return decide(self.path, [str(a), str(b)], decision)
+
+    def decisions(self) -> list[Decided]:
+        """Return all decisions about pairs, the oldest first."""
+        from indexer.store.decisions import Decisions
+
+        return Decisions(self._reader.catalog).all
+
     def is_video(self, query: str | Path) -> bool:
         """Tell whether a query is a video, by its path or its id."""
         from indexer.video import holds_video
@@ -237,10 +278,10 @@ class BuildArguments(TypedDict, total=False):
 
     ``encoder`` is a name, a folder or an object, by default the packaged one; ``device`` and
     ``precision`` are ``auto`` or a name; ``preset`` names preprocessing in place of the
-    encoder's own, ``layer`` a block whose tokens are kept in place of the last ones;
-    ``workers`` processes decode (default: one a core); ``max_pixels``, ``max_bytes`` and
-    ``max_seconds`` limit what one file may cost; ``prune`` forgets files that have vanished;
-    ``retry_failed`` reads all failed files again.
+    encoder's own, ``layer`` a block whose tokens are kept in place of the last ones; ``engine`` is
+    torch, openvino or auto; ``workers`` processes decode (default: one a core); ``max_pixels``,
+    ``max_bytes`` and ``max_seconds`` limit what one file may cost; ``prune`` forgets files that
+    have vanished; ``retry_failed`` reads all failed files again.
     """
 
     encoder: str | Path | Encoder | None
@@ -248,6 +289,7 @@ class BuildArguments(TypedDict, total=False):
     precision: str
     preset: str | None
     layer: int
+    engine: str
     workers: int | None
     batch_size: int | None
     labels: str | Path | None
@@ -293,6 +335,7 @@ def build_report(
         arguments.get("precision", "auto"),
         preset=arguments.get("preset"),
         layer=arguments.get("layer", -1),
+        engine=arguments.get("engine", "torch"),
     )
     options = _options(arguments, encoder)
     with IndexWriter(Path(index)) as writer:
@@ -338,12 +381,20 @@ def open_encoder(
     *,
     preset: str | Preset | None = None,
     layer: int = -1,
+    engine: str = "torch",
 ) -> Encoder:
     """Return an encoder: the object itself, or the one a name or folder stands for."""
     from indexer.encoders.registry import deferred
 
     if encoder is None or isinstance(encoder, str | Path):
-        return deferred(encoder, device=device, precision=precision, preset=preset, layer=layer)
+        return deferred(
+            encoder,
+            device=device,
+            precision=precision,
+            preset=preset,
+            layer=layer,
+            engine=engine,
+        )
     return encoder
 
 

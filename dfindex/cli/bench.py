@@ -22,6 +22,11 @@ def bench() -> None:
 @click.option("--batch-size", default=8, show_default=True, type=click.IntRange(1))
 @click.option("--workers", type=click.IntRange(1), help="Processes that decode; one a core.")
 @click.option("--rounds", default=3, show_default=True, type=click.IntRange(1))
+@click.option(
+    "--engine",
+    metavar="torch,openvino",
+    help="Compare engines instead: rates and deviations of the same model, on the CPU.",
+)
 @encoder_options
 @as_json
 def build(
@@ -30,6 +35,7 @@ def build(
     batch_size: int,
     workers: int | None,
     rounds: int,
+    engine: str | None,
     encoder: str | None,
     device: str,
     precision: str,
@@ -45,6 +51,16 @@ def build(
     from dfindex.tables import throughput_table
     from indexer.encoders.registry import load
 
+    if engine is not None:
+        return _engines(
+            engine,
+            encoder,
+            photos or _sample_corpus(),
+            pictures,
+            batch_size,
+            rounds,
+            as_json=as_json,
+        )
     loaded = load(encoder, device=device, precision=precision)
     report = run(
         loaded,
@@ -167,6 +183,33 @@ def probe(
         print_json(report.to_json())
     else:
         Console().print(render(report))
+
+
+def _engines(
+    engines: str,
+    encoder: str | None,
+    photos: Path,
+    pictures: int,
+    batch_size: int,
+    rounds: int,
+    *,
+    as_json: bool,
+) -> None:
+    from benchmarks.engines import run
+    from dfindex.forensic_tables import engines_table
+
+    report = run(
+        encoder,
+        photos,
+        engines=engines.split(","),
+        pictures=pictures,
+        batch_size=batch_size,
+        rounds=rounds,
+    )
+    if as_json:
+        print_json(report)
+    else:
+        engines_table(report)
 
 
 def _sample_corpus() -> Path:

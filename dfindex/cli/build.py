@@ -9,13 +9,14 @@ from typing import Any
 import click
 
 from dfindex.cli.main import OK, SOME_FAILED
-from dfindex.cli.options import as_json, encoder_options, index_option, print_json
+from dfindex.cli.options import as_json, encoder_options, engine_option, index_option, print_json
 
 
 @click.command()
 @click.argument("paths", nargs=-1, required=True, metavar="PATH...", type=click.Path())
 @index_option
 @encoder_options
+@engine_option
 @click.option("--workers", type=click.IntRange(1), help="Processes that decode; one a core.")
 @click.option("--batch-size", type=click.IntRange(1), help="Pictures in one pass of the model.")
 @click.option("--labels", type=click.Path(dir_okay=False), metavar="CSV", help="Labels to apply.")

@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING
 import click
 
 from dfindex.cli.main import OK, SOME_FAILED
-from dfindex.cli.options import as_json, encoder_options, index_option, print_json
+from dfindex.cli.options import (
+    as_json,
+    encoder_options,
+    engine_option,
+    index_option,
+    print_json,
+)
 
 if TYPE_CHECKING:
     from dfindex.detection import Detector
@@ -19,6 +25,7 @@ if TYPE_CHECKING:
 @click.argument("paths", nargs=-1, required=True, metavar="PATH...", type=click.Path())
 @index_option
 @encoder_options
+@engine_option
 @click.option("--preset", metavar="NAME", help="Preprocessing in place of the encoder's own.")
 @click.option("--views", is_flag=True, help="Average the centre and the corner crops.")
 @click.option("--threshold", type=click.FloatRange(0, 1), help="Call it fake from here on.")
@@ -37,6 +44,7 @@ def detect(
     encoder: str | None,
     device: str,
     precision: str,
+    engine: str,
     preset: str | None,
     views: bool,
     threshold: float | None,
@@ -54,7 +62,7 @@ def detect(
     from dfindex.forensic_tables import detections_table
     from dfindex.index import open_encoder
 
-    opened = open_encoder(encoder, device, precision, preset=preset)
+    opened = open_encoder(encoder, device, precision, preset=preset, engine=engine)
     detector = Detector(opened, index=index)
     limit = _threshold(detector, threshold, fpr, calibrate, views)
     rows = detector.detect(paths, threshold=limit, views=views)

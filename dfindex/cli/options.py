@@ -60,6 +60,15 @@ def encoder_options(command: Command) -> Command:
     return command
 
 
+engine_option = click.option(
+    "--engine",
+    type=click.Choice(["auto", "torch", "openvino"]),
+    default="auto",
+    show_default=True,
+    help="What runs the model; auto takes OpenVINO on a CPU where it is installed.",
+)
+
+
 def print_json(value: Any) -> None:
     """Print a value as one JSON document."""
     click.echo(json.dumps(value, default=_plain, ensure_ascii=False, indent=2, allow_nan=False))

@@ -11,6 +11,7 @@ from indexer.encoders import fetch, shelf, weights
 from indexer.encoders.architecture import from_hf_config
 from indexer.encoders.by_source import entry_of_source
 from indexer.encoders.deferred import Deferred
+from indexer.encoders.device import choose_device, choose_precision
 from indexer.encoders.folder import (
     OWN_PRESET,
     Options,
@@ -40,6 +41,7 @@ __all__ = [
 ]
 
 DEFAULT = "dfindex-copy-s16"
+ENGINES = ("auto", "torch", "openvino")
 PACKAGED = Path(__file__).parent / "packaged"
 
 _factories: dict[str, Callable[..., Encoder]] = {}  # the one thing that `register` is there to keep
@@ -86,17 +88,19 @@ def load(
     preset: str | Preset | None = None,
     layer: int = -1,
     allow_pickle: bool = False,
+    engine: str = "torch",
 ) -> Encoder:
     """Load an encoder; None is the packaged default. Never goes online.
 
     ``preset`` names the preprocessing to use in place of the encoder's own. ``layer`` is -1 for
     what the head sees, or a block (see `HookedViT.forward_features`). ``allow_pickle`` reads a
-    pickled state dict where the folder holds no safetensors.
+    pickled state dict where the folder holds no safetensors. ``engine`` is ``torch``,
+    ``openvino``, or ``auto`` for OpenVINO where it is installed and the model runs on the CPU.
     """
     options = Options(
         device=device, precision=precision, preset=preset, layer=layer, allow_pickle=allow_pickle
     )
-    _, loader = _describe(name_or_folder, options)
+    _, loader = _on_engine(name_or_folder, options, engine)
     return loader()
 
 
@@ -107,10 +111,11 @@ def deferred(
     precision: str = "auto",
     preset: str | Preset | None = None,
     layer: int = -1,
+    engine: str = "torch",
 ) -> Encoder:
     """Return an encoder as `load` does, which is only loaded when it first reads a picture."""
     options = Options(device=device, precision=precision, preset=preset, layer=layer)
-    return Deferred(*_describe(name_or_folder, options))
+    return Deferred(*_on_engine(name_or_folder, options, engine))
 
 
 def folder_of(name_or_folder: str | Path) -> Path | None:
@@ -142,6 +147,36 @@ def verified(name_or_folder: str | Path, *, golden: Path | None = None) -> Verif
 def with_heads() -> list[str]:
     """List the names of known encoders that can tell real from fake."""
     return [entry.name for entry in KNOWN if entry.head is not Head.NONE and entry.loadable]
+
+
+def _on_engine(
+    wish: str | Path | None, options: Options, engine: str
+) -> tuple[EncoderSpec, Callable[[], Encoder]]:
+    if engine not in ENGINES:
+        raise UsageError(f"expected an engine of {', '.join(ENGINES)}, got {engine!r}")
+    spec, loader = _describe(wish, options)
+    if engine == "torch" or (engine == "auto" and not _openvino_fits(options)):
+        return spec, loader
+
+    def load_for_openvino() -> Encoder:
+        from indexer.encoders.openvino_engine import OpenVinoViT
+        from indexer.encoders.vit import HookedViT
+
+        precision = choose_precision(options.precision, device="cpu")
+        like = _describe(wish, replace(options, device="cpu", precision="fp32"))[1]()
+        if isinstance(like, HookedViT):
+            return OpenVinoViT(like, precision=precision)
+        if engine == "auto":
+            return loader()
+        raise EncoderError(f"OpenVINO runs vision transformers, {spec.name} is none of ours")
+
+    return spec, load_for_openvino
+
+
+def _openvino_fits(options: Options) -> bool:
+    from indexer.encoders.openvino_engine import installed
+
+    return installed() and options.layer == -1 and choose_device(options.device) == "cpu"
 
 
 def _describe(
