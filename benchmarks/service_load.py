@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import os
 import random
 import re
 import subprocess
@@ -40,6 +41,7 @@ class LoadReport:
     p95_ms: float
     p99_ms: float
     max_ms: float
+    service_cpu_ms_a_request: float
     memory_mib: tuple[float, ...]
     machine: Machine
 
@@ -73,7 +75,9 @@ def run(index: Path, *, clients: int, seconds: float) -> LoadReport:
     service, port = _started(index)
     try:
         ids = _ids(port)
+        before = _cpu_seconds(service.pid)
         seen, memory, took = asyncio.run(_load(port, ids, clients, seconds, service.pid))
+        cpu = _cpu_seconds(service.pid) - before
     finally:
         service.terminate()
         service.wait(timeout=30)
@@ -91,6 +95,7 @@ def run(index: Path, *, clients: int, seconds: float) -> LoadReport:
         p95_ms=round(float(p95), 1),
         p99_ms=round(float(p99), 1),
         max_ms=round(float(latencies[-1]), 1),
+        service_cpu_ms_a_request=round(1000 * cpu / len(latencies), 2),
         memory_mib=tuple(memory),
         machine=Machine.here(("faiss-cpu", "fastapi", "uvicorn", "duckdb")),
     )
@@ -162,6 +167,12 @@ async def _client(port: int, ids: list[int], until: float, seen: _Seen, number: 
         seen.statuses[int(head.split(b" ", 2)[1])] += 1
     writer.close()
     await writer.wait_closed()
+
+
+def _cpu_seconds(pid: int) -> float:
+    """Return what a process has computed so far, which other load on the machine hardly changes."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _memory(pid: int) -> float:

@@ -301,10 +301,8 @@ async def received(request: Request, service: Service, name: str, data: bytes) -
 
 
 def as_json(value: Any) -> Response:
-    """Return a result as the command line prints it."""
-    if hasattr(value, "to_json"):
-        value = value.to_json()
-    content = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    """Return a result as the command line prints it; a dataclass is the object of its fields."""
+    content = json.dumps(value, default=vars, ensure_ascii=False, separators=(",", ":"))
     return Response(content.encode("utf-8", "backslashreplace"), media_type="application/json")
 
 

@@ -48,6 +48,7 @@ def _listening(settings: ServerSettings) -> socket.socket:
     try:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind((host, settings.port))
+        listening.listen(_CONNECTIONS)  # who connects from now on waits, and is not refused
     except OSError as error:
         listening.close()
         raise UsageError(

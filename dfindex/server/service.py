@@ -11,6 +11,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
+from threadpoolctl import ThreadpoolController
+
 from dfindex.index import Index
 from dfindex.server.access import Access, Rate
 from dfindex.server.batching import Batcher, Workbench
@@ -80,6 +82,7 @@ class Service(Closing):
         self.pictures = Workbench(
             workers=allowance.workers, waiting=16 * allowance.waiting, seconds=allowance.seconds
         )
+        self._threads = ThreadpoolController()
         self._by_id: Batcher[_Asked, SearchResult] = Batcher(
             self._answer, name="by-id", waiting=4 * allowance.waiting
         )
@@ -161,9 +164,12 @@ class Service(Closing):
         for one in asked:
             groups[one.options].add(one.sample_id)
         answers: dict[_Asked, SearchResult | Exception] = {}
-        for options, ids in groups.items():
-            for sample_id, answer in self._of_group(options, sorted(ids)).items():
-                answers[_Asked(sample_id, options)] = answer
+        # On one thread: several of them wait for each other by spinning, which takes the cores
+        # from the requests, many times what the product itself costs.
+        with self._threads.limit(limits=1, user_api="openmp"):
+            for options, ids in groups.items():
+                for sample_id, answer in self._of_group(options, sorted(ids)).items():
+                    answers[_Asked(sample_id, options)] = answer
         return [answers[one] for one in asked]
 
     def _of_group(

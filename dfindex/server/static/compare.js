@@ -139,7 +139,9 @@
   }
 
   addEventListener("keydown", (event) => {
-    if (event.target.closest("input, textarea, select") || event.ctrlKey || event.metaKey || event.altKey) return;
+    const typing = event.target.closest("input:not([type=range]):not([type=checkbox]), textarea, select");
+    if (typing || event.ctrlKey || event.metaKey || event.altKey) return;
+    if (event.target.closest("input") && /^Arrow| /.test(event.key)) return; // the slider's own keys
     const modes = all("[data-mode]").map((button) => button.dataset.mode);
     const number = Number(event.key);
     const actions = {

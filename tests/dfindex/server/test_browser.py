@@ -89,6 +89,10 @@ def page(chromium: Any, address: str) -> Iterator[Any]:
             else troubles.append(asked.url)
         ),
     )
+    opened.on(
+        "response",
+        lambda said: troubles.append(f"{said.status} {said.url}") if said.status >= 400 else None,
+    )
     yield opened
     context.close()
     assert troubles == []
@@ -157,7 +161,7 @@ def test_the_lasso_chooses_what_it_surrounds(page: Any, address: str) -> None:
     page.locator("[data-map][data-drawn=yes]").wait_for()
     box = page.locator("[data-map] canvas").first.bounding_box()
     page.locator("[data-tool=lasso]").click()
-    corners = [(0.01, 0.1), (0.99, 0.1), (0.99, 0.99), (0.01, 0.99), (0.01, 0.1)]
+    corners = [(0.005, 0.995), (0.005, 0.005), (0.995, 0.005), (0.995, 0.995)]
     for step, (x, y) in enumerate(corners):
         page.mouse.move(box["x"] + x * box["width"], box["y"] + y * box["height"], steps=4)
         if step == 0:
