@@ -31,7 +31,7 @@ from probes.recipe import Choice, Detector, Recipe
 CARD, WEIGHTS, SCORES, EVALUATION = "card.json", "head.safetensors", "scores", "evaluation.json"
 FORMAT = 1
 KNOWN = "known."  # before the names of the open set's arrays
-_NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,10 +56,10 @@ class Probe:
 
 
 def check_name(name: str) -> str:
-    """Return a probe's name; raise UsageError unless a filter can name it too."""
+    """Return a probe's name; raise UsageError unless it can name a folder everywhere."""
     if not _NAME.fullmatch(name):
         raise UsageError(
-            f"expected a probe name of small letters, digits and _, a letter first, got {name!r}"
+            f"expected a probe name of up to 64 letters, digits, _ and -, got {name!r}"
         )
     return name
 

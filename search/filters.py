@@ -38,7 +38,7 @@ _COMPARISONS: dict[type, str] = {
     exp.Like: "LIKE",
     exp.ILike: "ILIKE",
 }
-_PROBE_NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")  # safe inside a quoted SQL name
+_PROBE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 _UNDERSTOOD = {"table", "this", "expression", "expressions", "low", "high", "negate", "is_string"}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 from dataclasses import dataclass
 from pathlib import Path
@@ -75,9 +76,8 @@ def attach_scores(catalog: Catalog, name: str) -> None:
             else f"there is no probe {name!r} in this index; dfindex probe list shows them"
         )
     _check_complete(catalog, name, kept)
-    # Names a probe may have need no escape: see scores_column.
     catalog.query(
-        f'CREATE OR REPLACE TEMP TABLE "probe_{name}" AS SELECT '
+        f"CREATE OR REPLACE TEMP TABLE {_table(name)} AS SELECT "
         "unnest($ids::BIGINT[]) AS sample_id, unnest($scores::DOUBLE[]) AS score",
         {"ids": kept.ids.tolist(), "scores": kept.scores.tolist()},
     )
@@ -85,7 +85,12 @@ def attach_scores(catalog: Catalog, name: str) -> None:
 
 def scores_column(name: str) -> str:
     """Return SQL for a probe's score of the sample whose ``id`` is in scope."""
-    return f'(SELECT score FROM temp.main."probe_{name}" WHERE sample_id = id)'
+    return f"(SELECT score FROM temp.main.{_table(name)} WHERE sample_id = id)"
+
+
+def _table(name: str) -> str:
+    # SQL's names make no difference between small and capital letters, probes' names do.
+    return f"probe_{hashlib.sha256(name.encode()).hexdigest()[:16]}"
 
 
 def _check_complete(catalog: Catalog, name: str, kept: ProbeScores) -> None:

@@ -104,7 +104,7 @@ def test_the_whole_path(run: Run, labelled: Path, tmp_path: Path) -> None:
 
 
 def ids_by_path(run: Run, root: Path) -> dict[str, int]:
-    found = parsed(run("search", root / "00.png", "-k", 100, "--no-verify", "--json"))
+    found = json.loads(run("search", root / "00.png", "-k", 100, "--no-verify", "--json").stdout)
     return {hit["sample"]["path"]: hit["sample"]["id"] for hit in found["hits"]}
 
 
@@ -116,7 +116,8 @@ def test_scores_filter_a_search(run: Run, labelled: Path) -> None:
     assert "run dfindex probe apply paint" in early.stderr
     assert run("probe", "apply", "paint").exit_code == 0
     where = "probe.paint > 0.5 and path not like '%/01.png'"
-    found = parsed(run("search", query, "-k", 99, "--no-verify", "--where", where, "--json"))
+    result = run("search", query, "-k", 99, "--no-verify", "--where", where, "--json")
+    found = json.loads(result.stdout)  # no hit is a finding, so that the exit code is 1
     numbers = {int(Path(hit["sample"]["path"]).stem) for hit in found["hits"]}
     assert numbers == set(range(3, 2 * COUNT + 2, 2))
     unknown = run("search", query, "--where", "probe.nobody > 0.5")
@@ -172,6 +173,33 @@ def test_generators_and_pooled_patches(run: Run, labelled: Path) -> None:
     assert verdict["probability"] > 0.5
 
 
+def test_features_of_several_spaces_are_joined(run: Run, labelled: Path) -> None:
+    from indexer.encoders import registry
+    from tests.fake_encoder import MeanColour
+
+    registry.register("wider", lambda **_: MeanColour(dim=16))
+    assert run("build", labelled, "--encoder", "wider", "--workers", 1).exit_code == 0
+    spaces = [one["fingerprint"] for one in parsed(run("status", "--json"))["spaces"]]
+    arguments = [part for one in spaces for part in ("--space", one)]
+    trained = run("probe", "train", "both", "--method", "lda", *arguments)
+    assert trained.exit_code == 0, trained.output
+    card = parsed(run("probe", "show", "both", "--json"))
+    assert card["features"]["spaces"] == spaces
+    assert card["head"]["values"]["n_features_in_"] == 12 + 16
+    assert parsed(run("probe", "apply", "both", "--json"))["scored"] == 2 * COUNT + 2
+    verdict = parsed(run("probe", "apply", "both", labelled / "01.png", "--json"))[0]
+    assert verdict["label"] == "fake"
+
+
+def test_names_differ_by_their_capitals(run: Run, labelled: Path) -> None:
+    for name, method in (("Tint-2", "lda"), ("tint-2", "knn")):
+        assert run("probe", "train", name, "--method", method).exit_code == 0
+        assert run("probe", "apply", name).exit_code == 0
+    where = 'probe."Tint-2" > 0.5 and probe."tint-2" <= 0.5'
+    found = run("search", labelled / "00.png", "--no-verify", "--where", where)
+    assert found.exit_code == 1, found.output  # both call the same pictures fake
+
+
 def test_episodes_print_every_head(run: Run, labelled: Path, tmp_path: Path) -> None:
     report = tmp_path / "shots.html"
     arguments = ("--shots", "1,3", "--queries", 5, "--episodes", 4)
@@ -197,7 +225,7 @@ def test_errors_say_how_many_of_what_are_needed(run: Run, labelled: Path) -> Non
     assert "got none; label some" in none.stderr
     name = run("probe", "train", "no good")
     assert name.exit_code == 2
-    assert "small letters" in name.stderr
+    assert "letters, digits, _ and -" in name.stderr
     missing = run("probe", "apply", "nobody")
     assert missing.exit_code == 2
     assert "there are: none" in missing.stderr
