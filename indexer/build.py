@@ -67,7 +67,9 @@ class BuildOptions:
 
     The batch size is by default the one that suits the encoder's device.
 
-    ``loaded_from`` is the name or folder by which the encoder can be found again.
+    ``loaded_from`` is the name or folder by which the encoder can be found again. ``sampling``
+    says which frames of a video are taken; at and below ``frame_folders`` a folder's pictures are
+    one video.
     """
 
     workers: int
@@ -75,6 +77,7 @@ class BuildOptions:
     loaded_from: str
     limits: Limits = field(default_factory=Limits)
     sampling: Sampling = field(default_factory=Sampling)
+    frame_folders: Sequence[Path] = ()
     labels: Path | None = None
     label_from_folders: bool = False
     prune: bool = False
@@ -118,9 +121,10 @@ def build(
     started = time.monotonic()
     progress = progress or Silent()
     rows = read_labels(options.labels) if options.labels else []
-    roots = [Path(root).absolute() for root in roots]
+    roots = [Path(root).absolute() for root in (*roots, *options.frame_folders)]
     scan = Scan(writer.catalog, space=encoder.spec.fingerprint, retry_failed=options.retry_failed)
-    for seen in scan.add(walk(roots, exclude=[writer.folder.path])):
+    files = walk(roots, exclude=[writer.folder.path], frames=options.frame_folders)
+    for seen in scan.add(files):
         progress.scanned(seen)
     seen, pending = scan.counts()
     progress.started(pending)

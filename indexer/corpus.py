@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +17,7 @@ MEDIA_SUFFIXES = frozenset(
     b".pbm .ico .psd .jp2 .jxl .dng .cr2 .nef .arw "
     b".mp4 .mov .mkv .webm .avi .m4v .mpg .mpeg .mts .wmv .flv .3gp".split()
 )
+FRAME_SUFFIXES = frozenset(b".jpg .jpeg .png .webp .bmp .tif .tiff .ppm".split())
 REAL_NAMES = frozenset(("real", "authentic", "original", "originals", "pristine", "genuine"))
 FAKE_NAMES = frozenset(
     (
@@ -54,14 +55,17 @@ class FoundFile:
     problem: MediaError | None = None
 
 
-def walk(roots: Iterable[Path], *, exclude: Iterable[Path] = ()) -> Iterator[FoundFile]:
+def walk(
+    roots: Iterable[Path], *, exclude: Iterable[Path] = (), frames: Iterable[Path] = ()
+) -> Iterator[FoundFile]:
     """Yield every file below ``roots``, depth first and by name, each once.
 
     Links are followed. A folder whose name looks like a picture's is yielded with a problem, and
-    entered. Folders in ``exclude``, and any that hold an index of dfindex, are not entered. Raise
+    entered. Folders in ``exclude``, and any that hold an index of dfindex, are not entered. At and
+    below ``frames`` a folder's pictures are one video: the folder is yielded in their place. Raise
     UsageError where a root does not exist.
     """
-    walker = _Walker(_absolute(path) for path in exclude)
+    walker = _Walker((_absolute(path) for path in exclude), [_absolute(path) for path in frames])
     absolute = sorted({_absolute(root) for root in roots})
     for root in absolute:
         if not os.path.lexists(root):
@@ -104,7 +108,8 @@ class _Folder:
 
 
 class _Walker:
-    def __init__(self, exclude: Iterable[bytes]) -> None:
+    def __init__(self, exclude: Iterable[bytes], frames: Sequence[bytes]) -> None:
+        self._frames = frames
         self._exclude_paths = frozenset(exclude)
         # The same folder may be reached by another name, through a link.
         self._exclude = {_identity(path) for path in self._exclude_paths} - {None}
@@ -152,7 +157,28 @@ class _Walker:
         except OSError as error:
             yield _problem(raw, Reason.UNREADABLE, f"the folder cannot be read: {error.strerror}")
             return
+        if any(raw == root or _is_below(raw, root) for root in self._frames):
+            pictures = [name for name in names if is_frame_name(name)]
+            if pictures:
+                yield _frame_folder(raw, pictures)
+                names = [name for name in names if not is_frame_name(name)]
         way.append(_Folder(identity, (os.path.join(raw, name) for name in names)))
+
+
+def is_frame_name(name: bytes) -> bool:
+    """Tell by its name whether a file in a folder of frames is one of them."""
+    return os.path.splitext(name)[1].lower() in FRAME_SUFFIXES and not name.startswith(b".")
+
+
+def _frame_folder(raw: bytes, names: Sequence[bytes]) -> FoundFile:
+    size, newest = 0, 0
+    for name in names:
+        try:
+            status = os.stat(os.path.join(raw, name))
+        except OSError:
+            continue  # the decoder says what is wrong with it
+        size, newest = size + status.st_size, max(newest, status.st_mtime_ns)
+    return FoundFile(raw=raw, path=as_text(raw), size=size, mtime_ns=newest)
 
 
 def _identity(path: bytes) -> tuple[int, int] | None:

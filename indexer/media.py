@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from io import BufferedReader
 
 from PIL import Image
 
 from indexer.closing import Closing
 from indexer.decode import (
+    DecodedImage,
     Limits,
     check_bytes,
     decode_image,
@@ -24,6 +24,7 @@ from indexer.errors import MediaError
 from indexer.sniff import SNIFFED
 from indexer.types import Reason, Span
 from indexer.video import Sampling, Video, is_film, sampled, video_in
+from indexer.video_stills import Animation, FrameFolder, folder_digest, is_animation
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ class Media(Closing):
         self._sampling = sampling
         self._data = b""
         self._open = ExitStack()
-        self._film: BufferedReader | None = None
+        self._source: Callable[[], Video] | None = None
         try:
             self._read(raw)
         except OSError as error:
@@ -69,26 +70,45 @@ class Media(Closing):
 
     def pictures(self, at_least: int) -> Iterator[Taken]:
         """Yield the pictures taken from the file, their shorter side ``at_least`` if it is."""
-        if self._film is None or self._sampling is None:
+        if self._source is None or self._sampling is None:
             one = decode_image(self._data, limits=self._limits, at_least=at_least)
             yield Taken(one.image, one.width, one.height, one.format)
             return
-        video = video_in(self._film, self._limits)
+        yield from _frames(self._opened(), self._sampling, at_least)
+
+    def shown(self, times: Sequence[float], at_least: int) -> list[DecodedImage]:
+        """Return what is shown at rising times; of a picture, the picture."""
+        if self._source is None:
+            return [decode_image(self._data, limits=self._limits, at_least=at_least)] * len(times)
+        video = self._opened()
+        size = (video.width, video.height)
+        frames = video.at(times, at_least)
+        return [DecodedImage(one.image, *size, video.format) for one in frames]
+
+    def _opened(self) -> Video:
+        assert self._source is not None
+        video = self._source()
         self._open.callback(video.close)
-        yield from _frames(video, self._sampling, at_least)
+        return video
 
     def _read(self, raw: bytes) -> None:
+        self.pixels = 0
+        if self._sampling is not None and os.path.isdir(raw):
+            self.sha256 = folder_digest(raw, self._limits)
+            self._source = lambda: FrameFolder(raw, self._limits)
+            return
         file = self._open.enter_context(open_file(raw))
         if self._sampling is not None and is_film(file.read(SNIFFED)):
             check_bytes(os.fstat(file.fileno()).st_size, self._limits.video_bytes)
             file.seek(0)
             self.sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-            self.pixels = 0
-            self._film = file
+            self._source = lambda: video_in(file, self._limits)
             return
         self._data = read_rest(file, self._limits.bytes)
         self.sha256 = hashlib.sha256(self._data).hexdigest()
         self.pixels = peek_pixels(self._data)
+        if self._sampling is not None and is_animation(self._data):
+            self._source = lambda: Animation(self._data, self._limits)
 
 
 def _frames(video: Video, sampling: Sampling, at_least: int) -> Iterator[Taken]:

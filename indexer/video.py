@@ -7,6 +7,7 @@ seconds since its first frame is shown; the frame at a time is the one a player 
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from typing import Protocol
 
 from PIL import Image
 
-from indexer.decode import Limits, open_file
+from indexer.decode import Limits, open_file, read_rest
 from indexer.errors import MediaError
 from indexer.sniff import SNIFFED, named_kind
 from indexer.types import Reason, Span
@@ -93,7 +94,7 @@ class Video(Protocol):
 
 @contextmanager
 def open_video(path: bytes | Path, limits: Limits | None = None) -> Iterator[Video]:
-    """Open a video; raise MediaError with the reason class where it is none, or broken."""
+    """Open a film; raise MediaError with the reason class where it is none, or broken."""
     with open_file(path) as file, closing(video_in(file, limits or Limits())) as video:
         yield video
 
@@ -112,9 +113,13 @@ def video_in(file: BufferedReader, limits: Limits) -> Video:
 
 def holds_video(path: bytes | Path) -> bool:
     """Tell whether a path is read as a video; what cannot be read is none."""
+    from indexer.video_stills import frame_paths, is_animation
+
     try:
+        if os.path.isdir(path):
+            return bool(frame_paths(os.fsencode(path)))
         with open_file(path) as file:
-            return is_film(file.read(SNIFFED))
+            return is_film(file.read(SNIFFED)) or is_animation(read_rest(file, Limits().bytes))
     except (MediaError, OSError):
         return False
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from indexer.decode import DecodedImage, Limits, decode_image, open_file, read_file
+from indexer.decode import DecodedImage, Limits
 from indexer.errors import MediaError
-from indexer.sniff import SNIFFED
-from indexer.video import is_film, open_video
+from indexer.media import Media
+from indexer.video import Sampling
 
 
 def frames_at(
@@ -20,17 +20,9 @@ def frames_at(
     None where the file is gone, cannot be read, or is another one than ``sha256`` says.
     """
     try:
-        with open_file(path) as file:
-            film = is_film(file.read(SNIFFED))
-            file.seek(0)
-            if sha256 is not None and hashlib.file_digest(file, "sha256").hexdigest() != sha256:
+        with Media(os.fsencode(path), Limits(), Sampling()) as media:
+            if sha256 is not None and media.sha256 != sha256:
                 return None
-        if not film:
-            data = read_file(path, limits=Limits())
-            return [decode_image(data, at_least=at_least)] * len(times)
-        with open_video(path) as video:
-            size = (video.width, video.height)
-            shown = video.at(times, at_least)
-            return [DecodedImage(one.image, *size, video.format) for one in shown]
-    except (MediaError, OSError):
+            return media.shown(times, at_least)
+    except MediaError:
         return None

@@ -13,7 +13,7 @@ from dfindex.cli.options import as_json, encoder_options, engine_option, index_o
 
 
 @click.command()
-@click.argument("paths", nargs=-1, required=True, metavar="PATH...", type=click.Path())
+@click.argument("paths", nargs=-1, metavar="PATH...", type=click.Path())
 @index_option
 @encoder_options
 @engine_option
@@ -30,6 +30,10 @@ from dfindex.cli.options import as_json, encoder_options, engine_option, index_o
 @click.option("--preset", metavar="NAME", help="Preprocessing in place of the encoder's own.")
 @click.option("--layer", default=-1, help="Keep another block's tokens; makes a space NAME@LAYER.")
 @click.option("--layers", metavar="4,8,12", help="One space for each of these blocks.")
+@click.option("--frames", type=click.IntRange(1, 2000), help="Frames of a video; 12.")
+@click.option("--fps", type=click.FloatRange(0, min_open=True), help="Frames a second of a video.")
+@click.option("--scenes", is_flag=True, help="One frame for each scene of a video.")
+@click.option("--frames-folder", multiple=True, metavar="DIR", help="Folders there are videos.")
 @click.option("--progress/--no-progress", "show", default=None, help="Show or hide progress.")
 @as_json
 def build(
@@ -45,12 +49,15 @@ def build(
     """Index files and folders.
 
     A second run reads only what is new or changed; a run that was stopped goes on where it was.
-    Every file ends as indexed or in dfindex failures, none is skipped in silence.
+    Every file ends as indexed or in dfindex failures, none is skipped in silence. Of a video 12
+    frames are taken; with --frames-folder each folder of pictures at or below DIR is one video.
     """
     from dfindex.cli.progress import shown_progress
     from dfindex.index import build_report
     from dfindex.tables import build_summary
 
+    if not paths and not given["frames_folder"]:
+        raise click.UsageError("expected files or folders to index, got none")
     wanted = [layer] if layers is None else _numbers(layers)
     with shown_progress(sys.stderr.isatty() if show is None else show) as progress:
         reports = [
