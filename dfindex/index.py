@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from indexer.store.catalog import Catalog, Failure, MediaCounts, SpaceRow
     from indexer.store.space import Space
     from indexer.types import Encoder, Float32, Preset, Sample
+    from indexer.video import Sampling
     from search.duplicates import Duplicates
     from search.query import Searcher
     from search.results import SearchResult
@@ -281,7 +282,9 @@ class BuildArguments(TypedDict, total=False):
     encoder's own, ``layer`` a block whose tokens are kept in place of the last ones; ``engine`` is
     torch, openvino or auto; ``workers`` processes decode (default: one a core); ``max_pixels``,
     ``max_bytes`` and ``max_seconds`` limit what one file may cost; ``prune`` forgets files that
-    have vanished; ``retry_failed`` reads all failed files again.
+    have vanished; ``retry_failed`` reads all failed files again. Of a video ``frames`` evenly
+    spaced frames are taken (default: 12), or ``fps`` a second, or one a scene (``scenes``); at and
+    below ``frames_folder`` each folder of pictures is one video.
     """
 
     encoder: str | Path | Encoder | None
@@ -299,6 +302,10 @@ class BuildArguments(TypedDict, total=False):
     max_pixels: int | None
     max_bytes: int | None
     max_seconds: float | None
+    frames: int | None
+    fps: float | None
+    scenes: bool
+    frames_folder: Sequence[str | Path]
     progress: Progress | None
 
 
@@ -362,12 +369,29 @@ def _options(arguments: BuildArguments, encoder: Encoder) -> BuildOptions:
             pixels=arguments.get("max_pixels") or standard.pixels,
             bytes=arguments.get("max_bytes") or standard.bytes,
             seconds=arguments.get("max_seconds") or standard.seconds,
+            video_bytes=arguments.get("max_bytes") or standard.video_bytes,
+            video_seconds=arguments.get("max_seconds") or standard.video_seconds,
         ),
+        sampling=_sampling(arguments),
+        frame_folders=[Path(one) for one in arguments.get("frames_folder", ())],
         labels=Path(labels) if labels else None,
         label_from_folders=arguments.get("label_from_folders", False),
         prune=arguments.get("prune", False),
         retry_failed=arguments.get("retry_failed", False),
     )
+
+
+def _sampling(arguments: BuildArguments) -> Sampling:
+    from indexer.video import DEFAULT_FRAMES, Sampling
+
+    frames, fps = arguments.get("frames"), arguments.get("fps")
+    scenes = arguments.get("scenes", False)
+    if sum((frames is not None, fps is not None, scenes)) > 1:
+        raise UsageError("expected one of frames, fps and scenes to choose a video's frames by")
+    try:
+        return Sampling(frames=frames or DEFAULT_FRAMES, fps=fps, scenes=scenes)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
 
 
 def _ann(info: AnnInfo) -> dict[str, Any]:
