@@ -15,6 +15,7 @@ from PIL import Image
 from starlette.testclient import TestClient
 
 import dfindex
+import dfindex.maintenance
 from tests.dfindex import schemas
 from tests.dfindex.server.conftest import Serve
 from tests.fake_encoder import NAME, MeanColour
@@ -199,6 +200,34 @@ def test_a_new_generation_is_seen_without_a_restart(client: TestClient, home: Pa
         time.sleep(0.1)
     answer = client.post("/api/v1/search", files={"file": data}, data={"verify": "false"})
     assert Path(answer.json()["hits"][0]["sample"]["path"]) == home / "more" / "00001.png"
+
+
+def test_no_request_fails_while_a_build_runs(client: TestClient, home: Path) -> None:
+    corpus(home / "more", 40, first_seed=600)
+    number = ids(home)["00001.png"]
+    codes: list[int] = []
+
+    def build() -> None:
+        for part in range(4):  # each ends in a generation of its own
+            paths = sorted((home / "more").iterdir())[10 * part : 10 * part + 10]
+            dfindex.build(paths, index=home / "index", encoder=NAME, workers=1).close()
+            dfindex.maintenance.compact(home / "index")
+
+    with ThreadPoolExecutor(1) as pool:
+        building = pool.submit(build)
+        while not building.done():
+            body = {"sample_id": number, "verify": False}
+            codes.append(client.post("/api/v1/search", json=body).status_code)
+            codes.append(client.get("/api/v1/status").status_code)
+            codes.append(client.get(f"/api/v1/samples/{number}/thumbnail").status_code)
+        building.result()
+    assert set(codes) == {200}
+    until = time.monotonic() + 30
+    total = 0
+    while total != 64 and time.monotonic() < until:
+        total = client.get("/api/v1/samples").json()["total"]
+        time.sleep(0.1)
+    assert total == 64
 
 
 @pytest.mark.parametrize(
