@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -10,7 +11,9 @@ from functools import lru_cache, partial
 import numpy as np
 
 from dfindex.sample_pictures import Opened, open_sample
+from indexer.errors import IndexDamagedError
 from indexer.store.catalog import Catalog
+from indexer.store.durable import read_sealed_json, write_sealed_json
 from indexer.store.space import Space
 from indexer.types import Int64, Sample
 from search.compare import compare_images
@@ -24,6 +27,7 @@ MOST_PAIRS = 20_000  # the nearest ones
 LIKELY = 0.1  # confidence of a geometry whose pixels are then compared
 CERTAIN = 0.995  # unit vectors so near that, where the files are gone, they are called one picture
 KEPT_OPEN = 1_000  # pictures whose local features are in memory at once
+REMEMBERED = "near-pairs.json"
 RATIO = 0.8
 FEWEST_POINTS = 16
 FEWEST_DISTINCT = 16  # pictures of different faces share up to 13, half a picture 22 and more
@@ -50,6 +54,23 @@ def near_pairs(catalog: Catalog, space: Space, ids: Int64) -> list[Pair]:
         if decision == "same" and a in by_content and b in by_content:
             found.add(_ordered(by_content[a], by_content[b]))
     return sorted(found)
+
+
+def remembered_pairs(catalog: Catalog, space: Space, ids: Int64) -> list[Pair]:
+    """Return `near_pairs`, from the index where the same samples were looked at before."""
+    path = catalog.index / "probes" / REMEMBERED
+    decisions = sorted(_decisions(catalog).items())
+    known = repr((space.row.fingerprint, ids.tolist(), decisions))
+    key = hashlib.sha256(known.encode()).hexdigest()
+    try:
+        kept = read_sealed_json(path)
+    except IndexDamagedError:
+        kept = {}  # missing or damaged: it is only a memory
+    if kept.get("key") == key:
+        return [(int(a), int(b)) for a, b in kept["pairs"]]
+    pairs = near_pairs(catalog, space, ids)
+    write_sealed_json(path, {"key": key, "pairs": [list(pair) for pair in pairs]})
+    return pairs
 
 
 def _candidates(

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from dfindex.near_pairs import near_pairs
+from dfindex.near_pairs import remembered_pairs
 from dfindex.probe_results import Applied, Training
 from indexer.closing import Closing
 from indexer.errors import UsageError
@@ -93,7 +93,7 @@ class Prober(Closing):
         described = FeatureSpec.of(opened, kind)
         if kind is FeatureKind.PATCHES:
             recipe = with_tokens(recipe, described.tokens)
-        pairs = near_pairs(self._reader.catalog, opened[0], dataset.ids)
+        pairs = remembered_pairs(self._reader.catalog, opened[0], dataset.ids)
         evaluation, notes = self._measured(dataset, recipe, pairs, by, max_fpr)
         probe = self._made(name, dataset, described, opened, recipe, where, evaluation, max_fpr)
         folder = probe_folder(self.path, name)
@@ -111,7 +111,7 @@ class Prober(Closing):
         dataset = self.dataset(
             opened, probe.features.kind, target=probe.target, where=probe.where, recipe=probe.recipe
         )
-        pairs = near_pairs(self._reader.catalog, opened[0], dataset.ids)
+        pairs = remembered_pairs(self._reader.catalog, opened[0], dataset.ids)
         found = evaluate(
             dataset, probe.recipe, near_duplicates=pairs, codec=self._codec, by=by, max_fpr=max_fpr
         )

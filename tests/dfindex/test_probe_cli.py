@@ -255,11 +255,16 @@ def test_near_duplicates_are_found_by_their_pixels(run: Run, tmp_path: Path) -> 
         opened(path).save(root / f"{number}.png")
     opened(photographs(6)[2]).save(root / "copy.jpg", quality=60)
     assert run("build", root, "--encoder", NAME, "--workers", 1).exit_code == 0
-    from dfindex.near_pairs import near_pairs
+    from dfindex.near_pairs import near_pairs, remembered_pairs
 
     with Prober(tmp_path / ".dfindex") as prober:
         space = prober.spaces()[0]
         reader = prober._reader
         pairs = near_pairs(reader.catalog, space, space.ids())
         names = [{Path(one.path).name for one in reader.catalog.samples(pair)} for pair in pairs]
+        again = remembered_pairs(reader.catalog, space, space.ids())
+        kept = tmp_path / ".dfindex" / "probes" / "near-pairs.json"
+        kept.write_text(kept.read_text().replace("pairs", "pears"))
+        mended = remembered_pairs(reader.catalog, space, space.ids())
     assert names == [{"2.png", "copy.jpg"}]
+    assert again == mended == pairs
