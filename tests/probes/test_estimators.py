@@ -22,6 +22,7 @@ HEADS = (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("head", HEADS)
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.SkipTestWarning")
 def test_every_head_is_a_scikit_learn_estimator(head: type) -> None:
