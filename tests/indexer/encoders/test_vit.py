@@ -173,8 +173,16 @@ def test_a_timm_model_stands_behind_the_same_face() -> None:
 def test_other_models_are_refused() -> None:
     with pytest.raises(EncoderError, match="got Linear"):
         hooked(torch.nn.Linear(2, 2))
-    with pytest.raises(EncoderError, match="pooling 'avg'"):
-        hooked(small_timm(global_pool="avg"))
+
+
+def test_a_timm_model_that_pools_otherwise_gives_what_it_pools_to() -> None:
+    model = small_timm(global_pool="avg")
+    pixels = torch.randn(2, 3, 32, 32)
+    got = hooked(model).forward_features(pixels)
+    with torch.no_grad():
+        tokens = model.forward_features(pixels)
+        pooled = model.forward_head(tokens, pre_logits=True)
+    assert np.abs(got.cls - pooled.numpy()).max() < 1e-5
 
 
 class Narrow(torch.nn.Module):
