@@ -59,6 +59,8 @@ def search(
     }
     with dfindex.open(index) as opened:
         if opened.is_video(query):
+            if max_fpr is not None:
+                raise click.UsageError("expected --min-score with a video, got --max-fpr")
             return _shown_video(opened.search_video(query, k, **options), report, as_json)
         result = opened.search(query, k, max_fpr=max_fpr, **options)
     return _shown(result, report, as_json)
