@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from benchmarks.encoder_methods import with_and_without_views
 from benchmarks.methods import Method
+from benchmarks.pipeline_method import stages
 from benchmarks.sift_baseline import SiftRansac
 from indexer.errors import UsageError
 from indexer.types import Encoder
 
 
 def all_methods(encoder: Encoder) -> list[Method]:
-    """Return the baselines, then what the encoder gives."""
-    return [*_hashes(), SiftRansac(), *with_and_without_views(encoder)]
+    """Return the baselines, then what the encoder gives, then the stages of a search."""
+    return [*_hashes(), SiftRansac(), *with_and_without_views(encoder), *stages(encoder)]
 
 
 def _hashes() -> list[Method]:

@@ -12,9 +12,9 @@ from PIL import Image
 from benchmarks.methods import opened
 from indexer.preprocess import prepare
 from indexer.types import Encoder, Float32, UInt8, unit
+from search.views import views
 
 BATCH = 32
-CROP_SIDE = 0.6  # of the query's side
 
 Views = Callable[[Image.Image], list[Image.Image]]
 
@@ -24,32 +24,17 @@ def as_is(image: Image.Image) -> list[Image.Image]:
     return [image]
 
 
-def query_views(image: Image.Image) -> list[Image.Image]:
-    """Return the picture, its mirror image, three rotations and five crops."""
-    turns = (
-        Image.Transpose.FLIP_LEFT_RIGHT,
-        Image.Transpose.ROTATE_90,
-        Image.Transpose.ROTATE_180,
-        Image.Transpose.ROTATE_270,
-    )
-    width, height = round(image.width * CROP_SIDE), round(image.height * CROP_SIDE)
-    right, bottom = image.width - width, image.height - height
-    corners = [(0, 0), (right, 0), (0, bottom), (right, bottom), (right // 2, bottom // 2)]
-    crops = [image.crop((x, y, x + width, y + height)) for x, y in corners]
-    return [image, *(image.transpose(turn) for turn in turns), *crops]
-
-
 class ClassToken:
     """Cosine similarity of class tokens; of several views of a query the best one counts."""
 
     slow = False
 
     def __init__(
-        self, encoder: Encoder, *, name: str = "class token", views: Views = as_is
+        self, encoder: Encoder, *, name: str = "class token", viewed: Views = as_is
     ) -> None:
         self.encoder = encoder
         self.name = name
-        self.views = views
+        self.viewed = viewed
 
     def index(self, references: Sequence[Path]) -> None:
         """Encode the references."""
@@ -58,7 +43,10 @@ class ClassToken:
     def scores(self, queries: Sequence[Image.Image]) -> Float32:
         """Compare the views' tokens with all references'."""
         return np.stack(
-            [(self._tokens(self.views(query)) @ self.references.T).max(axis=0) for query in queries]
+            [
+                (self._tokens(self.viewed(query)) @ self.references.T).max(axis=0)
+                for query in queries
+            ]
         )
 
     def _tokens(self, images: Iterable[Image.Image]) -> Float32:
@@ -72,7 +60,7 @@ def with_and_without_views(encoder: Encoder) -> list[ClassToken]:
     """Return the encoder's two rows of the benchmark's table."""
     return [
         ClassToken(encoder),
-        ClassToken(encoder, name="class token, 10 views", views=query_views),
+        ClassToken(encoder, name="class token, 10 views", viewed=views),
     ]
 
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from indexer.build import BuildOptions, BuildReport, Progress
     from indexer.store.ann_cache import AnnInfo
     from indexer.store.catalog import Catalog, Failure, MediaCounts, SpaceRow
+    from indexer.store.decisions import Decided
     from indexer.store.space import Space
     from indexer.types import Encoder, Float32, Preset, Sample
     from indexer.video import Sampling

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -9,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from indexer.errors import IndexNotFoundError
+from indexer.errors import IndexNotFoundError, UsageError
 from indexer.store.layout import IndexFolder
 
 if TYPE_CHECKING:
@@ -124,6 +125,43 @@ def label_samples(
         if contents:
             writer.catalog.set_labels(contents)
     return len(contents)
+
+
+def decide(index: Path, names: Sequence[str], decision: str) -> int:
+    """Remember what every pair of some pictures is, ``same`` or ``different``; count the pairs.
+
+    Raise UsageError where a name fits no content of the index and no file, or fewer than two
+    contents are named.
+    """
+    from indexer.store.decisions import Decision, remember
+
+    if decision not in set(Decision):
+        raise UsageError(f"expected same or different, got {decision!r}")
+    with _writer(index) as writer:
+        contents = [_content_named(writer, name) for name in names]
+        if len(set(contents)) < 2:
+            raise UsageError(
+                f"expected two different pictures, got {', '.join(names)}, which have one content"
+            )
+        return remember(writer.catalog, contents, Decision(decision))
+
+
+def _content_named(writer: IndexWriter, name: str) -> str:
+    """Return the SHA-256 of what a path, SHA-256 or id names, in the index or on disk."""
+    rows = writer.catalog.query(
+        """
+        SELECT DISTINCT sha256 FROM paths WHERE state = 'indexed' AND (
+          raw = $raw OR path = $name OR sha256 = lower($name)
+          OR sha256 IN (SELECT sha256 FROM samples WHERE id = TRY_CAST($name AS BIGINT)))
+        """,
+        {"raw": os.fsencode(Path(name).absolute()), "name": name},
+    )
+    if len(rows) == 1:
+        return str(rows[0][0])
+    if not Path(name).is_file():
+        raise UsageError(f"expected a picture's path, SHA-256 or id, but {name!r} names none here")
+    with Path(name).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _files_named(writer: IndexWriter, name: str) -> list[bytes]:

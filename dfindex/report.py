@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jinja2 import Environment, PackageLoader, select_autoescape
+from jinja2 import Environment, PackageLoader, Template, select_autoescape
 from markupsafe import Markup, escape
 from PIL import Image
 
@@ -43,11 +43,7 @@ def render(result: SearchResult) -> str:
     """Return the page as HTML, with all pictures inside."""
     from dfindex import __version__
 
-    environment = Environment(
-        loader=PackageLoader("dfindex"), autoescape=select_autoescape(), trim_blocks=True
-    )
-    environment.filters["basename"] = lambda path: Path(path).name
-    return environment.get_template("search.html").render(
+    return page_template("search.html").render(
         result=result,
         headline=_headline(result),
         version=__version__,
@@ -55,16 +51,25 @@ def render(result: SearchResult) -> str:
         query_image=thumbnail(Path(result.query.path), result.query.sha256),
         hits=[(hit, _hit_image(hit), _overlay(result, hit)) for hit in result.hits],
         words=WORDS,
-        picture=_picture,
+        picture=picture,
     )
 
 
-def thumbnail(path: Path, sha256: str) -> str | None:
+def page_template(name: str) -> Template:
+    """Return a template of a page that needs nothing but itself."""
+    environment = Environment(
+        loader=PackageLoader("dfindex"), autoescape=select_autoescape(), trim_blocks=True
+    )
+    environment.filters["basename"] = lambda path: Path(path).name
+    return environment.get_template(name)
+
+
+def thumbnail(path: Path, sha256: str, *, side: int = THUMBNAIL) -> str | None:
     """Return a picture as a data URI, or None where it cannot be read or is another one now."""
     image = _decoded(path, sha256)
     if image is None:
         return None
-    image.thumbnail((THUMBNAIL, THUMBNAIL))
+    image.thumbnail((side, side))
     return _data_uri(image)
 
 
@@ -100,7 +105,8 @@ def _hit_image(hit: Hit) -> str | None:
     return thumbnail(Path(hit.sample.path), hit.sample.sha256)
 
 
-def _picture(image: str | None, description: str) -> Markup:
+def picture(image: str | None, description: str) -> Markup:
+    """Return an image element, or the words that stand for a picture that is gone."""
     if image is None:
         return Markup('<div class="gone">the file is gone or has changed since</div>')
     return Markup('<img src="{}" alt="{}">').format(image, escape(description))

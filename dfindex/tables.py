@@ -34,7 +34,7 @@ _VERDICT_STYLES = {
 
 def build_summary(report: BuildReport, index: Path) -> None:
     """Say what a build did with every file it saw."""
-    console = _console()
+    console = shown_on()
     read = report.embedded + report.linked + report.failed
     rate = f", {read / report.seconds:.1f} a second" if read and report.seconds > 0 else ""
     console.print(
@@ -64,7 +64,7 @@ def _missing(console: Console, report: BuildReport) -> None:
 
 def status_table(status: Status) -> None:
     """Show an index in figures."""
-    console = _console()
+    console = shown_on()
     media = status.media
     console.print(f"Index {status.index}, generation {status.generation}, {_size(status.bytes)}")
     console.print(
@@ -93,7 +93,7 @@ def status_table(status: Status) -> None:
 
 def failures_table(rows: Sequence[Failure]) -> None:
     """List failures by path."""
-    console = _console()
+    console = shown_on()
     if not rows:
         console.print("No file failed.")
         return
@@ -105,7 +105,7 @@ def failures_table(rows: Sequence[Failure]) -> None:
 
 def hits_table(result: SearchResult) -> None:
     """Show the hits of a search under what they speak for."""
-    console = _console()
+    console = shown_on()
     done = result.completeness
     console.print(
         f"Searched {done.indexed} indexed of {done.seen} files ({done.failed} failed), "
@@ -119,7 +119,7 @@ def hits_table(result: SearchResult) -> None:
         table.add_row(
             str(hit.rank),
             f"{hit.score:.4f}",
-            Text(hit.verdict.value, style=_VERDICT_STYLES.get(hit.verdict.value, "dim")),
+            verdict_text(hit.verdict.value),
             Text(hit.sample.path),
             f"{hit.sample.width}x{hit.sample.height}",
             _label(hit),
@@ -131,14 +131,14 @@ def hits_table(result: SearchResult) -> None:
 
 def removal_summary(result: Removal) -> None:
     """Say what was removed."""
-    console = _console()
+    console = shown_on()
     console.print(f"{result.removed} files removed from the index.")
     _list(console, "names fit nothing in the index", result.unknown)
 
 
 def compaction_summary(result: Compaction) -> None:
     """Say what a compaction gave back."""
-    _console().print(
+    shown_on().print(
         f"{result.segments_before} segments are now {result.segments_after}; "
         f"{result.rows_dropped} removed rows dropped, "
         f"{_size(result.bytes_before)} became {_size(result.bytes_after)}."
@@ -147,7 +147,7 @@ def compaction_summary(result: Compaction) -> None:
 
 def examination_table(result: Examination) -> None:
     """Show what is wrong with an index and what was done about it."""
-    console = _console()
+    console = shown_on()
     if result.healthy:
         console.print(f"Everything matches its checksum ({result.segments} segments).")
     for finding in result.findings:
@@ -165,7 +165,7 @@ def examination_table(result: Examination) -> None:
 
 def labelling_summary(result: Labelling) -> None:
     """Say what became of a file of labels."""
-    console = _console()
+    console = shown_on()
     console.print(f"{result.labelled} contents labelled.")
     _list(console, "lines name nothing in the index", result.unmatched)
     _list(console, "lines contradict an earlier one about the same content", result.conflicts)
@@ -176,7 +176,7 @@ def labels_table(rows: Sequence[dict[str, str | None]]) -> None:
     table = _folding("path", "label", "generator", "source", "group")
     for row in rows:
         table.add_row(*(Text(value or "") for value in row.values()))
-    _console().print(table)
+    shown_on().print(table)
 
 
 def models_table(entries: Sequence[EncoderEntry]) -> None:
@@ -190,7 +190,7 @@ def models_table(entries: Sequence[EncoderEntry]) -> None:
             entry.licence,
             "yes" if entry.folder else "no",
         )
-    _console().print(table)
+    shown_on().print(table)
 
 
 def model_table(entry: EncoderEntry) -> None:
@@ -198,12 +198,12 @@ def model_table(entry: EncoderEntry) -> None:
     table = Table("what", "value", show_header=False)
     for name, value in asdict(entry).items():
         table.add_row(name.replace("_", " "), Text("" if value is None else str(value)))
-    _console().print(table)
+    shown_on().print(table)
 
 
 def throughput_table(report: BuildThroughput) -> None:
     """Show a build's rate beside the others of the same run."""
-    console = _console()
+    console = shown_on()
     console.print(
         f"{report.pictures} pictures, {report.encoder} on {report.device} in {report.precision}, "
         f"batch {report.batch_size}, {report.workers} decoding, median of {report.rounds} rounds"
@@ -252,5 +252,11 @@ def _folding(*columns: str) -> Table:
     return table
 
 
-def _console() -> Console:
+def shown_on() -> Console:
+    """Return what tables are printed on."""
     return Console(soft_wrap=False, highlight=False)
+
+
+def verdict_text(verdict: str) -> Text:
+    """Return a verdict in its colour."""
+    return Text(verdict, style=_VERDICT_STYLES.get(verdict, "dim"))

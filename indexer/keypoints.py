@@ -78,6 +78,12 @@ class Keypoints:
         every = [*each, cls.none()]
         return cls(*(np.concatenate([getattr(one, name) for one in every]) for name in names))
 
+    def thinned(self, count: int) -> Keypoints:
+        """Return about ``count`` of them, evenly over all sizes."""
+        kept = np.linspace(0, len(self) - 1, min(count, len(self))).astype(np.int64)
+        names = ("codes", "points", "sizes", "angles", "words")
+        return Keypoints(*(getattr(self, name)[kept] for name in names))
+
     def to_row(self) -> UInt8:
         """Pack at most `COUNT` keypoints into (ROW_BYTES,) uint8."""
         n = min(len(self), COUNT)

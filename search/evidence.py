@@ -34,30 +34,30 @@ class Verifier:
 
         The match is in pixels of the original pictures, whatever scale they were compared at.
         """
-        decoded = self._decoded(sample)
+        decoded = open_sample(self._catalog, sample)
         if decoded is None:
             return None
         features = (self._features, local_features(decoded.image))
         return compare_decoded(self._query, decoded, features)
 
-    def _decoded(self, sample: Sample) -> DecodedImage | None:
-        raw = self._catalog.raw_path(sample.id)
-        if raw is None:
-            return None
-        if sample.kind is Kind.FRAME:
-            return self._frame(Path(os.fsdecode(raw)), sample)
-        try:
-            data = read_file(Path(os.fsdecode(raw)), limits=Limits())
-            if hashlib.sha256(data).hexdigest() != sample.sha256:
-                return None
-            return decode_image(data, at_least=NEEDED_SIDE)
-        except MediaError:
-            return None  # it could be read when it was indexed: it has changed since
 
-    def _frame(self, path: Path, sample: Sample) -> DecodedImage | None:
+def open_sample(catalog: Catalog, sample: Sample) -> DecodedImage | None:
+    """Decode what a sample shows; None where its file is gone or has changed."""
+    raw = catalog.raw_path(sample.id)
+    if raw is None:
+        return None
+    path = Path(os.fsdecode(raw))
+    if sample.kind is Kind.FRAME:
         times = [sample.time_s or 0.0]
         frames = frames_at(path, times, at_least=NEEDED_SIDE, sha256=sample.sha256)
         return frames[0] if frames else None
+    try:
+        data = read_file(path, limits=Limits())
+        if hashlib.sha256(data).hexdigest() != sample.sha256:
+            return None
+        return decode_image(data, at_least=NEEDED_SIDE)
+    except MediaError:
+        return None  # it could be read when it was indexed: it has changed since
 
 
 def compare_decoded(

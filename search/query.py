@@ -18,6 +18,7 @@ from indexer.decode import Limits, decode_image, read_file
 from indexer.errors import FilterError, IndexDamagedError, StoreError, UsageError
 from indexer.preprocess import needed, prepare
 from indexer.store.catalog import Catalog
+from indexer.store.decisions import Decision, Decisions
 from indexer.store.probe_scores import attach_scores
 from indexer.store.reader import IndexReader
 from indexer.store.space import Space
@@ -137,7 +138,7 @@ class Searcher:
             ),
             index=self._searched(),
             completeness=self._completeness(),
-            hits=tuple(self._ranked(candidates, compared)[:k]),
+            hits=tuple(self._ranked(picture.sha256, candidates, compared)[:k]),
             timing_ms=clock.timing(),
         )
 
@@ -178,7 +179,7 @@ class Searcher:
                 query=_query_of(samples[own]),
                 index=common[0],
                 completeness=common[1],
-                hits=tuple(self._ranked(candidates, {})),
+                hits=tuple(self._ranked(samples[own].sha256, candidates, {})),
                 timing_ms=common[2],
             )
         return [answers.get(int(one)) for one in ids]
@@ -249,16 +250,17 @@ class Searcher:
         return {sample.id: compared for sample, compared in pairs if compared is not None}
 
     def _ranked(
-        self, candidates: Sequence[_Candidate], compared: dict[int, Comparison]
+        self, sha256: str, candidates: Sequence[_Candidate], compared: dict[int, Comparison]
     ) -> list[Hit]:
-        hits = [self._hit(one, compared.get(one.sample.id)) for one in candidates]
+        hits = [self._hit(sha256, one, compared.get(one.sample.id)) for one in candidates]
         hits.sort(key=lambda hit: (-hit.confidence, -hit.score, hit.sample.id))
         return [replace(hit, rank=rank) for rank, hit in enumerate(hits, start=1)]
 
-    def _hit(self, candidate: _Candidate, compared: Comparison | None) -> Hit:
+    def _hit(self, sha256: str, candidate: _Candidate, compared: Comparison | None) -> Hit:
         score = float(np.clip(candidate.score, -1, 1))
         verdict, confidence = self._unverified(score, candidate.votes)
         match = None
+        decided = self._decisions.about(sha256, candidate.sample.sha256)
         if candidate.exact:
             verdict, confidence = Verdict.EXACT, 1.0
         elif compared is not None and compared.verdict in _COPIES:
@@ -267,6 +269,10 @@ class Searcher:
             confidence = 0.5 + 0.499 * float(compared.score or 0.0)
         elif compared is not None and compared.verdict is Verdict.NOT_ASSESSABLE:
             verdict = Verdict.NOT_ASSESSABLE
+        if decided is Decision.DIFFERENT:
+            verdict, confidence = Verdict.UNRELATED, 0.0
+        elif decided is Decision.SAME and verdict not in _COPIES:
+            verdict, confidence = Verdict.COPY, 1.0
         return Hit(
             rank=1,
             score=score,
@@ -275,6 +281,7 @@ class Searcher:
             verdict=verdict,
             sample=candidate.sample,
             match=match,
+            decision=None if decided is None else decided.value,
         )
 
     def _unverified(self, score: float, votes: float) -> tuple[Verdict, float]:
@@ -314,6 +321,10 @@ class Searcher:
                 "give a larger rate, or --min-score"
             )
         return float(max(floor, bound))
+
+    @cached_property
+    def _decisions(self) -> Decisions:
+        return Decisions(self._reader.catalog)
 
     @cached_property
     def _null(self) -> NullScores:

@@ -34,7 +34,8 @@ class Hit:
     """A sample with a score.
 
     ``score`` is cosine similarity in the space; ``confidence`` 0..1 orders hits within and across
-    queries; ``probability`` is P(copy), or None where too few pairs stand behind it.
+    queries; ``probability`` is P(copy), or None where too few pairs stand behind it; ``decision``
+    is what a person decided about the query and the sample, ``same`` or ``different``.
     """
 
     rank: int
@@ -44,6 +45,7 @@ class Hit:
     verdict: Verdict
     sample: Sample
     match: Match | None = None
+    decision: str | None = None
 
     @property
     def found(self) -> bool:

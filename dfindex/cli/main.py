@@ -18,6 +18,8 @@ COMMANDS = {
     "failures": "inspect",
     "search": "search",
     "compare": "compare",
+    "duplicates": "duplicates",
+    "decide": "duplicates",
     "remove": "maintain",
     "compact": "maintain",
     "doctor": "maintain",

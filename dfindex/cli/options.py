@@ -63,7 +63,7 @@ def encoder_options(command: Command) -> Command:
 engine_option = click.option(
     "--engine",
     type=click.Choice(["auto", "torch", "openvino"]),
-    default="auto",
+    default="torch",
     show_default=True,
     help="What runs the model; auto takes OpenVINO on a CPU where it is installed.",
 )

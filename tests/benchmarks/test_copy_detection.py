@@ -11,9 +11,10 @@ from benchmarks.baselines import PdqDihedral
 from benchmarks.copy_detection import run
 from benchmarks.copy_queries import choose, queries
 from benchmarks.copy_table import render
-from benchmarks.encoder_methods import ClassToken, query_views, with_and_without_views
+from benchmarks.encoder_methods import ClassToken, with_and_without_views
 from benchmarks.sift_baseline import SiftRansac
 from indexer.errors import UsageError
+from search.views import views
 from tests.benchmarks.pictures import opened, photographs
 from tests.fake_encoder import MeanColour
 
@@ -120,13 +121,13 @@ def test_a_mirrored_query_has_its_originals_vector_among_its_views(pool):
     encoder = MeanColour()
     plain, viewed = with_and_without_views(encoder)
     paths = sorted(pool.glob("*.jpg"))[:4]
-    flipped = [query_views(opened(path))[1] for path in paths]
+    flipped = [views(opened(path))[1] for path in paths]
     for method in (plain, viewed):
         method.index(paths)
     own = np.arange(4)
     assert viewed.scores(flipped)[own, own].min() > 0.999
     assert (viewed.scores(flipped) >= plain.scores(flipped) - 1e-6).all()
-    assert len(query_views(flipped[0])) == 10
+    assert len(views(flipped[0])) == 10
 
 
 def test_all_methods_are_compared_where_none_are_named(pool):
@@ -144,6 +145,7 @@ def test_all_methods_are_compared_where_none_are_named(pool):
     assert methods == [
         *("pHash", "PDQ", "PDQ, 8 dihedral", "rootSIFT + RANSAC"),
         *("class token", "class token, 10 views"),
+        *("candidates (views, keypoints)", "dfindex, unverified", "dfindex, verified"),
     ]
     assert report.encoder == encoder.spec.to_json()
     assert {row.pictures for row in report.rows} == {"all"}

@@ -1,0 +1,43 @@
+"""Near-duplicate groups as one self-contained page."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dfindex.report import WORDS, page_template, picture, thumbnail
+from indexer.store.durable import replace_file
+
+if TYPE_CHECKING:
+    from search.duplicates import Duplicates
+
+SIDE = 240  # longest side of a thumbnail in pixels
+
+
+def write_report(path: Path, found: Duplicates) -> None:
+    """Write the page; pictures that are gone or changed since are said to be so."""
+    replace_file(path, lambda file: file.write(render(found).encode()))
+
+
+def render(found: Duplicates) -> str:
+    """Return the page as HTML, with all pictures inside."""
+    from dfindex import __version__
+
+    return page_template("duplicates.html").render(
+        groups=[
+            (
+                group,
+                [
+                    (one, thumbnail(Path(one.sample.path), one.sample.sha256, side=SIDE))
+                    for one in group.members
+                ],
+            )
+            for group in found.groups
+        ],
+        pairs_checked=found.pairs_checked,
+        version=__version__,
+        made_at=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        words=WORDS,
+        picture=picture,
+    )

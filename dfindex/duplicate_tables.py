@@ -1,0 +1,46 @@
+"""Near-duplicate groups and decisions as tables for people."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from rich.table import Table
+from rich.text import Text
+
+from dfindex.tables import shown_on, verdict_text
+
+if TYPE_CHECKING:
+    from indexer.store.decisions import Decided
+    from search.duplicates import Duplicates
+
+
+def duplicates_table(found: Duplicates) -> None:
+    """Show every group, its representative first."""
+    table = Table("group", "verdict", "score", "size", "path")
+    for group in found.groups:
+        for member in group.members:
+            first = member is group.members[0]
+            sample = member.sample
+            table.add_row(
+                str(group.id) if first else "",
+                Text("stands for the group", "bold") if first else verdict_text(member.verdict),
+                "" if first else f"{member.score:.3f}",
+                f"{sample.width} x {sample.height}",
+                Text(sample.path, "bold" if first else ""),
+                end_section=member is group.members[-1],
+            )
+    if found.groups:
+        shown_on().print(table)
+    pictures = sum(len(group.members) for group in found.groups)
+    shown_on().print(
+        f"{len(found.groups)} groups of {pictures} pictures; {found.pairs_checked} pairs compared."
+    )
+
+
+def decisions_table(found: Sequence[Decided]) -> None:
+    """Show what was decided about pairs."""
+    table = Table("decision", "first", "second", "when")
+    for one in found:
+        table.add_row(one.decision.value, one.first[:16], one.second[:16], one.at)
+    shown_on().print(table if found else "Nothing was decided yet.")

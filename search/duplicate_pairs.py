@@ -1,0 +1,130 @@
+"""Pairs of a corpus that may be copies of each other, and a look at the pixels of each."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+from indexer.decode import DecodedImage
+from indexer.keypoints import Keypoints
+from indexer.store.catalog import Catalog
+from indexer.store.space import Space
+from indexer.types import Int64, Sample
+from search.calibration import null_scores
+from search.compare import Comparison
+from search.evidence import compare_decoded, open_sample
+from search.features import LocalFeatures, local_features
+from search.keypoint_votes import votes
+
+NEIGHBOURS = 10  # of each sample that are considered
+BATCH = 512  # samples searched for at once
+STRANGERS = 0.99  # share of the samples whose nearest other one is a stranger, at least
+SURELY_NEAR = 0.95  # cosine: where so many are copies that the strangers' cannot be told
+ASKED = 100  # keypoints of a sample that are searched for, spread over all its sizes
+SHARED = 2.5  # votes: most strangers have fewer
+KEYPOINTS_UP_TO = 30_000  # samples: beyond, their keypoints would take more than 600 MB
+KEPT_OPEN = 256  # pictures in memory with their local features
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two samples that may be copies, the smaller id first, and their cosine similarity."""
+
+    first: int
+    second: int
+    score: float
+
+
+def candidate_pairs(space: Space, ids: Int64, *, min_score: float | None = None) -> list[Pair]:
+    """Return the pairs worth a look, by their ids.
+
+    Near in the space, or with keypoints in one geometry; with ``min_score`` only pairs at least
+    that near.
+    """
+    found: dict[tuple[int, int], float] = {}
+    near_from = _near_from(space) if min_score is None else min_score
+    for start in range(0, len(ids), BATCH):
+        batch = space.embeddings(ids[start : start + BATCH].tolist())
+        scores, near = space.neighbours(batch.vectors, NEIGHBOURS + 1, allowed=ids)
+        rows, columns = np.nonzero((scores >= near_from) & (near != batch.ids[:, None]))
+        for row, column in zip(rows, columns, strict=True):
+            low, high = sorted((int(batch.ids[row]), int(near[row, column])))
+            found[low, high] = float(scores[row, column])
+    if len(ids) <= KEYPOINTS_UP_TO:
+        shared = set(_sharing_keypoints(space, ids)) - found.keys()
+        found |= _scored(space, sorted(shared), min_score)
+    return [Pair(low, high, found[low, high]) for low, high in sorted(found)]
+
+
+class PairVerifier:
+    """Compares the pixels of pairs; pictures it has opened stay open for the next ones."""
+
+    def __init__(self, catalog: Catalog, space: Space, samples: dict[int, Sample]) -> None:
+        self._catalog, self._space, self._samples = catalog, space, samples
+        self._opened = lru_cache(KEPT_OPEN)(self._open)
+
+    def verify(
+        self, pairs: Sequence[Pair], progress: Callable[[str, float], object]
+    ) -> Iterator[tuple[Pair, Comparison]]:
+        """Yield the pairs whose files are still there, compared."""
+        with ThreadPoolExecutor(os.cpu_count() or 1, "verify") as threads:
+            compared = threads.map(self.compare, pairs)
+            for done, (pair, found) in enumerate(zip(pairs, compared, strict=True), start=1):
+                progress("comparing pixels", done / len(pairs))
+                if found is not None:
+                    yield pair, found
+
+    def compare(self, pair: Pair) -> Comparison | None:
+        """Compare two samples, the first as the query; None where a file is gone or changed."""
+        first, second = self._opened(pair.first), self._opened(pair.second)
+        if first is None or second is None:
+            return None
+        return compare_decoded(first[0], second[0], (first[1], second[1]))
+
+    def score(self, first: int, second: int) -> float:
+        """Return the cosine similarity of two samples."""
+        vectors = self._space.embeddings([first, second]).vectors
+        return float(vectors[0] @ vectors[1])
+
+    def _open(self, id_: int) -> tuple[DecodedImage, LocalFeatures] | None:
+        decoded = open_sample(self._catalog, self._samples[id_])
+        return None if decoded is None else (decoded, local_features(decoded.image))
+
+
+def _near_from(space: Space) -> float:
+    """Return the similarity that few samples reach to a stranger."""
+    maxima = null_scores(space).maxima
+    strangers = float(np.quantile(maxima, STRANGERS)) if len(maxima) else SURELY_NEAR
+    return min(strangers, SURELY_NEAR)
+
+
+def _sharing_keypoints(space: Space, ids: Int64) -> Iterator[tuple[int, int]]:
+    wanted = set(ids.tolist())
+    for numbers, rows in space.keypoint_rows():
+        mine = np.isin(numbers, ids)
+        with ThreadPoolExecutor(os.cpu_count() or 1, "votes") as threads:
+            queries = (Keypoints.from_row(row).thinned(ASKED) for row in rows[mine])
+            answers = threads.map(lambda query: votes(query, space.keypoints), queries)
+            for own, shared in zip(numbers[mine].tolist(), answers, strict=True):
+                for other, found in shared.items():
+                    if found >= SHARED and other != own and other in wanted:
+                        yield min(own, other), max(own, other)
+
+
+def _scored(
+    space: Space, pairs: Sequence[tuple[int, int]], min_score: float | None
+) -> dict[tuple[int, int], float]:
+    ids = sorted({one for pair in pairs for one in pair})
+    stored = space.embeddings(ids)
+    places = {one: place for place, one in enumerate(stored.ids.tolist())}
+    scores = {
+        (a, b): float(stored.vectors[places[a]] @ stored.vectors[places[b]]) for a, b in pairs
+    }
+    return {
+        pair: score for pair, score in scores.items() if min_score is None or score >= min_score
+    }

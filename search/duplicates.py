@@ -1,0 +1,219 @@
+"""Near-duplicates of a corpus in groups, each with the picture that stands for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from indexer.store.catalog import Catalog
+from indexer.store.decisions import Decision, Decisions
+from indexer.store.space import Space
+from indexer.types import Int64, Kind, Sample
+from search.compare import Comparison
+from search.duplicate_pairs import Pair, PairVerifier, candidate_pairs
+from search.verdict import Verdict
+
+COPIES = (Verdict.EXACT, Verdict.COPY, Verdict.ALTERED_COPY)
+WHOLE = 0.95  # of a picture's area: what shows less of another is the narrower view
+
+
+@dataclass(frozen=True, kw_only=True)
+class Member:
+    """A sample of a group; score and verdict are against the representative.
+
+    ``score`` is cosine similarity; ``decided`` says that a person called it the same.
+    """
+
+    sample: Sample
+    score: float
+    verdict: Verdict
+    decided: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Group:
+    """Samples that show one picture; ``representative`` is the first of ``members``.
+
+    ``id`` is the smallest of the members' ids.
+    """
+
+    id: int
+    representative: Sample
+    members: tuple[Member, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Duplicates:
+    """All groups, the largest first, and how many pairs were compared pixel by pixel."""
+
+    groups: tuple[Group, ...]
+    pairs_checked: int
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the groups as plain JSON values."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class _Link:
+    """Two samples that belong together."""
+
+    pair: Pair
+    comparison: Comparison | None  # None where a person said so
+
+
+def find_duplicates(
+    catalog: Catalog,
+    space: Space,
+    *,
+    allowed: Int64 | None = None,
+    min_score: float | None = None,
+    progress: Callable[[str, float], object] = lambda step, share: None,
+) -> Duplicates:
+    """Group the near-duplicates among the images of a space, or among the ``allowed`` ids.
+
+    Copies are verified by their pixels; a decision that two pictures are the same or different
+    stands above that. Further paths of one content are exact members of its group. ``progress``
+    hears the share of each step that is done.
+    """
+    ids = space.ids() if allowed is None else np.intersect1d(space.ids(), allowed)
+    samples = {one.id: one for one in catalog.samples(ids.tolist()) if one.kind is Kind.IMAGE}
+    ids = np.array(sorted(samples), dtype=np.int64)
+    decisions = Decisions(catalog)
+    pairs = [
+        pair
+        for pair in candidate_pairs(space, ids, min_score=min_score)
+        if _decided(decisions, samples, pair.first, pair.second) is None
+    ]
+    progress("looking for pairs", 1.0)
+    verifier = PairVerifier(catalog, space, samples)
+    links = [
+        _Link(pair, found)
+        for pair, found in verifier.verify(pairs, progress)
+        if found.verdict in COPIES
+    ]
+    links += _said_same(verifier, samples, decisions)
+    paths = _further_paths(catalog, samples)
+    sets = _joined(links, samples, decisions) + [{one} for one in paths]
+    groups = [_group(members, links, samples, paths, verifier) for members in _merged(sets)]
+    groups.sort(key=lambda group: (-len(group.members), group.id))
+    return Duplicates(groups=tuple(groups), pairs_checked=len(pairs))
+
+
+def _decided(
+    decisions: Decisions, samples: dict[int, Sample], one: int, other: int
+) -> Decision | None:
+    return decisions.about(samples[one].sha256, samples[other].sha256)
+
+
+def _said_same(
+    verifier: PairVerifier, samples: dict[int, Sample], decisions: Decisions
+) -> list[_Link]:
+    """Return the links that people made between samples that are here."""
+    by_content = {one.sha256: one.id for one in samples.values()}
+    links = []
+    for one in decisions.all:
+        if one.decision is Decision.SAME and {one.first, one.second} <= by_content.keys():
+            first, second = sorted((by_content[one.first], by_content[one.second]))
+            links.append(_Link(Pair(first, second, verifier.score(first, second)), None))
+    return links
+
+
+def _further_paths(catalog: Catalog, samples: dict[int, Sample]) -> dict[int, list[str]]:
+    """Return the other paths of contents that occur more than once."""
+    rows = catalog.query(
+        "SELECT sha256, list(path ORDER BY path) FROM paths WHERE state = 'indexed' "
+        "GROUP BY sha256 HAVING count(*) > 1"
+    )
+    several = dict(rows)
+    return {
+        one.id: [path for path in several[one.sha256] if path != one.path]
+        for one in samples.values()
+        if one.sha256 in several
+    }
+
+
+def _joined(
+    links: Iterable[_Link], samples: dict[int, Sample], decisions: Decisions
+) -> list[set[int]]:
+    """Join what is linked, people's links first, the nearest next.
+
+    Two sets stay apart where any of one was called different from any of the other.
+    """
+    sets: dict[int, set[int]] = {}
+    for link in sorted(links, key=lambda link: (link.comparison is not None, -link.pair.score)):
+        one = sets.setdefault(link.pair.first, {link.pair.first})
+        other = sets.setdefault(link.pair.second, {link.pair.second})
+        apart = any(
+            _decided(decisions, samples, a, b) is Decision.DIFFERENT for a in one for b in other
+        )
+        if one is not other and not apart:
+            one |= other
+            sets.update(dict.fromkeys(other, one))
+    distinct = {id(each): each for each in sets.values()}
+    return [each for each in distinct.values() if len(each) > 1]
+
+
+def _merged(sets: Sequence[set[int]]) -> list[set[int]]:
+    """Drop the sets that are part of an earlier one."""
+    kept: list[set[int]] = []
+    seen: set[int] = set()
+    for each in sets:
+        if not each <= seen:
+            kept.append(each)
+            seen |= each
+    return kept
+
+
+def _group(
+    members: set[int],
+    links: Sequence[_Link],
+    samples: dict[int, Sample],
+    paths: dict[int, list[str]],
+    verifier: PairVerifier,
+) -> Group:
+    inside = {
+        (link.pair.first, link.pair.second): link for link in links if link.pair.first in members
+    }
+    first = _representative(members, inside.values(), samples)
+    found = [Member(sample=samples[first], score=1.0, verdict=Verdict.EXACT)]
+    for one in sorted(members - {first}):
+        low, high = sorted((first, one))
+        found.append(_member(samples[one], inside.get((low, high)), first, verifier))
+    for member in tuple(found):
+        copies = (replace(member.sample, path=path) for path in paths.get(member.sample.id, ()))
+        found += [replace(member, sample=copy) for copy in copies]
+    found[1:] = sorted(found[1:], key=lambda one: (-one.score, one.sample.path))
+    return Group(id=min(members), representative=samples[first], members=tuple(found))
+
+
+def _member(sample: Sample, link: _Link | None, first: int, verifier: PairVerifier) -> Member:
+    """Describe a member against the representative, comparing them where nobody did yet."""
+    if link is None:
+        low, high = sorted((first, sample.id))
+        pair = Pair(low, high, verifier.score(low, high))
+        compared = verifier.compare(pair)
+        verdict = Verdict.SIMILAR if compared is None else compared.verdict
+        return Member(sample=sample, score=pair.score, verdict=verdict)
+    verdict = Verdict.COPY if link.comparison is None else link.comparison.verdict
+    decided = link.comparison is None
+    return Member(sample=sample, score=link.pair.score, verdict=verdict, decided=decided)
+
+
+def _representative(members: set[int], links: Iterable[_Link], samples: dict[int, Sample]) -> int:
+    """Choose the widest view, then the largest picture, then the least compressed one."""
+    narrower = dict.fromkeys(members, 0)
+    for link in links:
+        match = None if link.comparison is None else link.comparison.match
+        if match is None:
+            continue
+        # what lies wholly within the other, without covering it, shows less
+        if match.query_overlap >= WHOLE > match.sample_overlap:
+            narrower[link.pair.first] += 1
+        if match.sample_overlap >= WHOLE > match.query_overlap:
+            narrower[link.pair.second] += 1
+    size = {one: samples[one].width * samples[one].height for one in members}
+    return min(members, key=lambda one: (narrower[one], -size[one], one))
