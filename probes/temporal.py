@@ -26,7 +26,7 @@ from probes.linear import LogisticHead
 FRAMES = 12
 WIDTH, HEADS, LAYERS, DROPOUT = 64, 4, 1, 0.1
 EPOCHS, BATCH, RATE, DECAY = 60, 32, 2e-3, 0.05
-FEWEST_STEPS = 300  # however few the clips
+FEWEST_STEPS = 500  # however few the clips
 WARM_UP = 0.1  # of all steps
 SMOOTHING, CLIP = 0.1, 1.0
 

@@ -25,7 +25,7 @@ def clips(count: int, seed: int, dim: int = 16) -> tuple[np.ndarray, np.ndarray,
     way = unit(rng.normal(size=(1, dim)).astype(np.float32))[0]
     y = np.arange(count) % 2
     drift = np.linspace(-1, 1, 12)[None, :, None] * np.where(y == 1, 1, -1)[:, None, None] * way
-    X = drift + 0.5 * rng.normal(size=(count, 12, dim)) + rng.normal(size=(count, 1, dim))
+    X = drift + 0.4 * rng.normal(size=(count, 12, dim)) + 0.6 * rng.normal(size=(count, 1, dim))
     return unit(X), y, [f"source {at // 4}" for at in range(count)]
 
 
