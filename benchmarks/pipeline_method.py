@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 import weakref
@@ -49,7 +50,7 @@ class Pipeline:
         rows = self._reader.catalog.query(
             "SELECT s.id, p.path FROM samples s JOIN paths p ON p.sha256 = s.sha256"
         )
-        columns = {str(path.absolute()): place for place, path in enumerate(references)}
+        columns = {os.path.abspath(path): place for place, path in enumerate(references)}  # noqa: PTH100
         # references with the same bytes are one sample, found in all their places
         self._columns: dict[int, list[int]] = {}
         for sample, path in rows:

@@ -69,15 +69,16 @@ class PairVerifier:
         self._opened = lru_cache(KEPT_OPEN)(self._open)
 
     def verify(
-        self, pairs: Sequence[Pair], progress: Callable[[str, float], object]
-    ) -> Iterator[tuple[Pair, Comparison]]:
-        """Yield the pairs whose files are still there, compared."""
+        self,
+        pairs: Sequence[Pair],
+        progress: Callable[[str, float], object] = lambda step, share: None,
+    ) -> Iterator[tuple[Pair, Comparison | None]]:
+        """Yield each pair, compared; None stands for one with a file that is gone or changed."""
         with ThreadPoolExecutor(os.cpu_count() or 1, "verify") as threads:
             compared = threads.map(self.compare, pairs)
             for done, (pair, found) in enumerate(zip(pairs, compared, strict=True), start=1):
                 progress("comparing pixels", done / len(pairs))
-                if found is not None:
-                    yield pair, found
+                yield pair, found
 
     def compare(self, pair: Pair) -> Comparison | None:
         """Compare two samples, the first as the query; None where a file is gone or changed."""

@@ -93,12 +93,13 @@ def find_duplicates(
     links = [
         _Link(pair, found)
         for pair, found in verifier.verify(pairs, progress)
-        if found.verdict in COPIES
+        if found is not None and found.verdict in COPIES
     ]
     links += _said_same(verifier, samples, decisions)
     paths = _further_paths(catalog, samples)
+    sizes = dict(catalog.query("SELECT sha256, bytes FROM media"))
     sets = _joined(links, samples, decisions) + [{one} for one in paths]
-    groups = [_group(members, links, samples, paths, verifier) for members in _merged(sets)]
+    groups = [_group(members, links, samples, paths, sizes, verifier) for members in _merged(sets)]
     groups.sort(key=lambda group: (-len(group.members), group.id))
     return Duplicates(groups=tuple(groups), pairs_checked=len(pairs))
 
@@ -173,12 +174,13 @@ def _group(
     links: Sequence[_Link],
     samples: dict[int, Sample],
     paths: dict[int, list[str]],
+    sizes: dict[str, int],
     verifier: PairVerifier,
 ) -> Group:
     inside = {
         (link.pair.first, link.pair.second): link for link in links if link.pair.first in members
     }
-    first = _representative(members, inside.values(), samples)
+    first = _representative(members, inside.values(), samples, sizes)
     found = [Member(sample=samples[first], score=1.0, verdict=Verdict.EXACT)]
     for one in sorted(members - {first}):
         low, high = sorted((first, one))
@@ -215,5 +217,9 @@ def _representative(members: set[int], links: Iterable[_Link], samples: dict[int
             narrower[link.pair.first] += 1
         if match.sample_overlap >= WHOLE > match.query_overlap:
             narrower[link.pair.second] += 1
-    size = {one: samples[one].width * samples[one].height for one in members}
-    return min(members, key=lambda one: (narrower[one], -size[one], one))
+
+    def rank(one: int) -> tuple[int, int, int, int]:
+        sample = samples[one]
+        return narrower[one], -sample.width * sample.height, -sizes[sample.sha256], one
+
+    return min(members, key=rank)

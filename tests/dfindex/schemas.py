@@ -78,6 +78,31 @@ HIT = record(
         "verdict": VERDICT,
         "sample": SAMPLE,
         "match": optional(MATCH),
+        "decision": optional({"enum": ["same", "different"]}),
+    }
+)
+
+DUPLICATES = record(
+    {
+        "groups": listing(
+            record(
+                {
+                    "id": COUNT,
+                    "representative": SAMPLE,
+                    "members": listing(
+                        record(
+                            {
+                                "sample": SAMPLE,
+                                "score": NUMBER,
+                                "verdict": VERDICT,
+                                "decided": {"type": "boolean"},
+                            }
+                        )
+                    ),
+                }
+            )
+        ),
+        "pairs_checked": COUNT,
     }
 )
 
