@@ -205,7 +205,12 @@ def _member(sample: Sample, link: _Link | None, first: int, verifier: PairVerifi
     return Member(sample=sample, score=link.pair.score, verdict=verdict, decided=decided)
 
 
-def _representative(members: set[int], links: Iterable[_Link], samples: dict[int, Sample]) -> int:
+def _representative(
+    members: set[int],
+    links: Iterable[_Link],
+    samples: dict[int, Sample],
+    sizes: dict[str, int],
+) -> int:
     """Choose the widest view, then the largest picture, then the least compressed one."""
     narrower = dict.fromkeys(members, 0)
     for link in links:
