@@ -142,7 +142,7 @@ def test_max_fpr_needs_enough_samples(run: Run, built: Path) -> None:
         (["search", "corpus/00001.png", "-k", "0"], 2, "0"),
         (["search", "corpus/00001.png", "--max-fpr", "2"], 2, "at most 1"),
         (["search", "corpus/00001.png", "--nonsense"], 2, "nonsense"),
-        (["search"], 2, "IMAGE|ID"),
+        (["search"], 2, "IMAGE|VIDEO|ID"),
         (["nonsense"], 2, "nonsense"),
         (["build", "nowhere"], 2, "nowhere"),
         (["build", "corpus", "--encoder", "nosuch"], 3, "nosuch"),
