@@ -54,7 +54,7 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
     width, height = second.size
     part = second.crop((width // 5, height // 5, width, height))
     part.resize((2 * part.width, 2 * part.height)).save(folder / "4-part.jpg", quality=80)
-    ImageOps.mirror(third).save(folder / "8-mirrored.jpg", quality=75)
+    ImageOps.mirror(third).save(folder / "8-mirrored.jpg", quality=30)
     return folder
 
 
