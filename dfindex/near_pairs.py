@@ -40,10 +40,8 @@ def near_pairs(catalog: Catalog, space: Space, ids: Int64) -> list[Pair]:
     ]
     verifier = PairVerifier(catalog, space, samples)
     for pair, compared in verifier.verify(pairs):
-        if compared is None:  # a file is gone: the vectors are all that is left
-            same = pair.score >= CERTAIN
-        else:
-            same = compared.verdict in COPIES
+        # where a file is gone the vectors are all that is left
+        same = pair.score >= CERTAIN if compared is None else compared.verdict in COPIES
         if same:
             found.add((pair.first, pair.second))
     return sorted(found)

@@ -12,7 +12,6 @@ from rich.table import Table
 from rich.text import Text
 
 if TYPE_CHECKING:
-    from benchmarks.build_throughput import BuildThroughput
     from dfindex.index import Status
     from dfindex.maintenance import Removal
     from indexer.build import BuildReport
@@ -199,25 +198,6 @@ def model_table(entry: EncoderEntry) -> None:
     for name, value in asdict(entry).items():
         table.add_row(name.replace("_", " "), Text("" if value is None else str(value)))
     shown_on().print(table)
-
-
-def throughput_table(report: BuildThroughput) -> None:
-    """Show a build's rate beside the others of the same run."""
-    console = shown_on()
-    console.print(
-        f"{report.pictures} pictures, {report.encoder} on {report.device} in {report.precision}, "
-        f"batch {report.batch_size}, {report.workers} decoding, median of {report.rounds} rounds"
-    )
-    table = Table("what", "pictures/s", "build is")
-    table.add_row("dfindex build", f"{report.build:.1f}", "")
-    table.add_row("the bare model", f"{report.model:.1f}", f"{report.of_model:.2f} of it")
-    table.add_row("decoding alone", f"{report.decode:.1f}", "")
-    if report.plain_loop is not None:
-        table.add_row(
-            "a plain loop (fp32)", f"{report.plain_loop:.1f}", f"{report.of_plain_loop:.2f} x"
-        )
-    console.print(table)
-    console.print(f"Peak memory of all processes: {report.peak_memory_mib:.0f} MiB")
 
 
 def _label(hit: Hit) -> Text:

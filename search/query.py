@@ -227,7 +227,8 @@ class Searcher:
         )
         exact = self._exact(picture, allowed)
         found = [Candidate(one, score, 0.0, False) for one, score in exact.items()]
-        found += [one for one in promising if one.id not in exact and one.score >= threshold]
+        found += [one for one in promising if one.id not in exact]
+        found = [one for one in found if one.score >= threshold]
         samples = {one.id: one for one in self._reader.catalog.samples([one.id for one in found])}
         return [
             _Candidate(samples[one.id], one.score, one.id in exact, one.votes, one.promising)

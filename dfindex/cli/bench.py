@@ -1,4 +1,4 @@
-"""`dfindex bench build|copy|probe`."""
+"""`dfindex bench build|copy|search|probe`."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def build(
     import os
 
     from benchmarks.build_throughput import run
-    from dfindex.tables import throughput_table
+    from dfindex.bench_tables import throughput_table
     from indexer.encoders.registry import load
 
     if engine is not None:
@@ -75,6 +75,48 @@ def build(
         print_json(report)
     else:
         throughput_table(report)
+
+
+@bench.command()
+@click.argument("photos", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("--pictures", default=2500, show_default=True, type=click.IntRange(2))
+@click.option("--rounds", default=6, show_default=True, type=click.IntRange(1))
+@click.option("--strangers", default=200, show_default=True, type=click.IntRange(0))
+@click.option("--seed", default=0, show_default=True)
+@encoder_options
+@as_json
+def search(
+    photos: Path,
+    pictures: int,
+    rounds: int,
+    strangers: int,
+    seed: int,
+    encoder: str | None,
+    device: str,
+    precision: str,
+    as_json: bool,
+) -> None:
+    """Time searches, verified and not, and count the strangers that are called copies.
+
+    PHOTOS is a folder with test/, validation/ and train/. Each attack is made of ROUNDS pictures.
+    """
+    from benchmarks.search_latency import run
+    from dfindex.bench_tables import search_table
+    from indexer.encoders.registry import load
+
+    report = run(
+        photos,
+        load(encoder, device=device, precision=precision),
+        pictures=pictures,
+        rounds=rounds,
+        strangers=strangers,
+        seed=seed,
+        tell=lambda step: click.echo(step, err=True),
+    )
+    if as_json:
+        print_json(report)
+    else:
+        search_table(report)
 
 
 @bench.command()
