@@ -10,6 +10,8 @@ from dfindex.tables import shown_on
 
 if TYPE_CHECKING:
     from benchmarks.build_throughput import BuildThroughput
+    from benchmarks.copy_detection import CopyReport
+    from benchmarks.localisation import LocalisationReport
     from benchmarks.search_latency import SearchReport
 
 
@@ -48,3 +50,13 @@ def search_table(report: SearchReport) -> None:
     console.print(f"{report.strangers} strangers: {len(report.false_findings)} were called copies.")
     for query, sample in report.false_findings:
         console.print(f"  {query} of {sample}")
+
+
+def copy_tables(copies: CopyReport | None, altered: LocalisationReport | None) -> None:
+    """Show how well copies are found, and where they were altered."""
+    from benchmarks import copy_table, localisation
+
+    if copies is not None:
+        shown_on().print(copy_table.render(copies))
+    if altered is not None:
+        shown_on().print(localisation.render(altered))

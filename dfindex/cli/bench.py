@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import click
@@ -131,6 +132,14 @@ def search(
     type=click.IntRange(1),
     help="Originals for SIFT over all pairs.",
 )
+@click.option(
+    "--localised",
+    default=0,
+    show_default=True,
+    type=click.IntRange(0),
+    help="Photographs to alter locally, for a second table of where alterations are found.",
+)
+@click.option("--copies/--no-copies", default=True, help="The table of copy detection.")
 @click.option("--seed", default=0, show_default=True)
 @encoder_options
 @as_json
@@ -140,6 +149,8 @@ def copy(
     originals: int,
     distractors: int,
     slow_originals: int,
+    localised: int,
+    copies: bool,
     seed: int,
     encoder: str | None,
     device: str,
@@ -150,81 +161,32 @@ def copy(
 
     PHOTOS is a folder with test/, validation/ and train/; only test/ is attacked.
     """
-    from rich.console import Console
-
-    from benchmarks.copy_detection import run
-    from benchmarks.copy_table import render
+    from benchmarks import copy_detection, localisation
+    from benchmarks.localisers import all_localisers
+    from dfindex.bench_tables import copy_tables
     from indexer.encoders.registry import load
 
-    report = run(
-        photos,
-        encoder=load(encoder, device=device, precision=precision),
-        references=references,
-        originals=originals,
-        distractors=distractors,
-        slow_originals=min(slow_originals, originals),
-        seed=seed,
-        progress=lambda step: click.echo(step, err=True),
-    )
+    tell = partial(click.echo, err=True)
+    found = altered = None
+    if copies:
+        found = copy_detection.run(
+            photos,
+            encoder=load(encoder, device=device, precision=precision),
+            references=references,
+            originals=originals,
+            distractors=distractors,
+            slow_originals=min(slow_originals, originals),
+            seed=seed,
+            progress=tell,
+        )
+    if localised:
+        altered = localisation.run(
+            photos, methods=all_localisers(), originals=localised, seed=seed, progress=tell
+        )
     if as_json:
-        print_json(report)
+        print_json({"copies": found, "localisation": altered})
     else:
-        Console().print(render(report))
-
-
-@bench.command()
-@click.argument("labels", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option(
-    "--mesonet",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="Folder of MesoNet's published weights, Meso4_DF.h5 and others.",
-)
-@click.option("--held-out", metavar="GENERATOR", help="Whose fakes are new; default: the most.")
-@click.option("--shots", default="1,5,10,50", show_default=True, metavar="N,N,...")
-@click.option("--queries", default=15, show_default=True, type=click.IntRange(1))
-@click.option("--episodes", default=100, show_default=True, type=click.IntRange(2))
-@click.option("--seed", default=0, show_default=True)
-@encoder_options
-@as_json
-def probe(
-    labels: Path,
-    mesonet: Path | None,
-    held_out: str | None,
-    shots: str,
-    queries: int,
-    episodes: int,
-    seed: int,
-    encoder: str | None,
-    device: str,
-    precision: str,
-    as_json: bool,
-) -> None:
-    """Learn a new kind of fake from a few pictures, with the baselines in the same run.
-
-    LABELS is a label file: path,label,generator.
-    """
-    from rich.console import Console
-
-    from benchmarks.probe_shots import run
-    from benchmarks.probe_table import render
-    from dfindex.probing_options import parsed_shots
-    from indexer.encoders.registry import load
-
-    report = run(
-        labels,
-        load(encoder, device=device, precision=precision),
-        mesonet=mesonet,
-        held_out=held_out,
-        shots=parsed_shots(shots),
-        queries=queries,
-        episodes=episodes,
-        seed=seed,
-        tell=lambda step: click.echo(step, err=True),
-    )
-    if as_json:
-        print_json(report.to_json())
-    else:
-        Console().print(render(report))
+        copy_tables(found, altered)
 
 
 def _engines(
