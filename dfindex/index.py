@@ -148,7 +148,7 @@ class Index(Closing):
         than strangers or share keypoints. Raise FilterError where the filter makes no sense.
         """
         from search.duplicates import find_duplicates
-        from search.query import allowed_ids
+        from search.restriction import allowed_ids
 
         return find_duplicates(
             self._reader.catalog,
@@ -184,7 +184,7 @@ class Index(Closing):
         self, space: str | None = None, *, where: str | None = None
     ) -> tuple[Float32, list[Sample]]:
         """Return unit vectors (n, dim) float32 and their samples, in step, by id."""
-        from search.query import allowed_ids
+        from search.restriction import allowed_ids
 
         ids = allowed_ids(self._reader.catalog, where)
         found = self._reader.space(space).embeddings(None if ids is None else ids.tolist())

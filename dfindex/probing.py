@@ -52,7 +52,7 @@ from probes.storage import (
     read_card,
     save_probe,
 )
-from search.query import allowed_ids
+from search.restriction import allowed_ids
 
 __all__ = ["Applied", "Prober", "Training", "fake_share", "keep_evaluation"]
 

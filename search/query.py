@@ -7,7 +7,7 @@ import os
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
@@ -15,32 +15,20 @@ import numpy as np
 from PIL import Image
 
 from indexer.decode import Limits, decode_image, read_file
-from indexer.errors import FilterError, IndexDamagedError, StoreError, UsageError
+from indexer.errors import UsageError
 from indexer.preprocess import needed, prepare
-from indexer.store.catalog import Catalog
-from indexer.store.decisions import Decision, Decisions
-from indexer.store.probe_scores import attach_scores
 from indexer.store.reader import IndexReader
 from indexer.store.space import Space
 from indexer.types import Encoder, Float32, Int64, Kind, Sample, unit
 from indexer.video import DEFAULT_FRAMES
-from search.calibration import NullScores, null_scores
 from search.candidates import Candidate, candidates
 from search.compare import Comparison
 from search.evidence import Verifier
-from search.filters import parse_filter
-from search.results import Completeness, Hit, Query, Searched, SearchResult, Timing
-from search.verdict import Verdict
+from search.judgement import Found, Judge
+from search.restriction import allowed_ids
+from search.results import Completeness, Query, Searched, SearchResult, Timing
 
 VERIFIED = 30  # samples at most whose pixels are compared
-
-# Without verification a hit is called similar when no more than this share of pictures without
-# a copy in the corpus has one that scores as high.
-SIMILAR_FPR = 0.01
-SIMILAR_AT_LEAST = 0.9  # where the corpus is too small to tell
-SIMILAR_VOTES = 10.0  # of keypoints: few strangers reach as many
-
-_COPIES = (Verdict.EXACT, Verdict.COPY, Verdict.ALTERED_COPY)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,17 +45,6 @@ class Picture:
     width: int
     height: int
     vector: Float32
-
-
-@dataclass(frozen=True)
-class _Candidate:
-    """A sample that may be what was searched for, as `Candidate` has it, or an exact copy."""
-
-    sample: Sample
-    score: float
-    exact: bool
-    votes: float = 0.0
-    promising: bool = False
 
 
 class Clock:
@@ -96,6 +73,7 @@ class Searcher:
         self.reader = self._reader = reader
         self.space = self._space = space
         self.encoder = self._encoder = encoder
+        self._judge = Judge(reader.catalog, space)
 
     def search(
         self,
@@ -117,7 +95,7 @@ class Searcher:
         """
         if k < 1:
             raise UsageError(f"expected at least one hit to be asked for, got -k {k}")
-        threshold = self._threshold(min_score, max_fpr)
+        threshold = self._judge.threshold(min_score, max_fpr)
         _ = self._encoder.device  # a deferred encoder is loaded now, and not on the clock
         clock = Clock()
         picture = self.read(path)
@@ -138,7 +116,7 @@ class Searcher:
             ),
             index=self._searched(),
             completeness=self._completeness(),
-            hits=tuple(self._ranked(picture.sha256, candidates, compared)[:k]),
+            hits=tuple(self._judge.ranked(picture.sha256, candidates, compared)[:k]),
             timing_ms=clock.timing(),
         )
 
@@ -157,7 +135,7 @@ class Searcher:
         """
         if k < 1:
             raise UsageError(f"expected at least one hit to be asked for, got -k {k}")
-        threshold = self._threshold(min_score, max_fpr)
+        threshold = self._judge.threshold(min_score, max_fpr)
         clock = Clock()
         clock.lap("embed")
         stored = self._space.embeddings(set(ids))
@@ -171,7 +149,7 @@ class Searcher:
         answers = {}
         for row, own in enumerate(stored.ids.tolist()):
             candidates = [
-                _Candidate(samples[one], score, _same_content(samples[own], samples[one]))
+                Found(samples[one], score, _same_content(samples[own], samples[one]))
                 for one, score in zip(found[row].tolist(), scores[row].tolist(), strict=True)
                 if one in samples and score >= threshold
             ]
@@ -179,14 +157,14 @@ class Searcher:
                 query=_query_of(samples[own]),
                 index=common[0],
                 completeness=common[1],
-                hits=tuple(self._ranked(samples[own].sha256, candidates, {})),
+                hits=tuple(self._judge.ranked(samples[own].sha256, candidates, {})),
                 timing_ms=common[2],
             )
         return [answers.get(int(one)) for one in ids]
 
     def warm(self) -> None:
         """Load the encoder and the vectors, which the first search would otherwise wait for."""
-        _ = self._encoder.device, self._similar_from
+        _ = self._encoder.device, self._judge.similar_from
 
     def read(self, path: Path) -> Picture:
         """Decode and embed a query; raise MediaError where it cannot be read."""
@@ -214,7 +192,7 @@ class Searcher:
         threshold: float,
         *,
         thorough: bool,
-    ) -> list[_Candidate]:
+    ) -> list[Found]:
         """Return the exact copies, then the most promising samples that reach the threshold."""
         promising = candidates(
             picture.image,
@@ -231,7 +209,7 @@ class Searcher:
         found = [one for one in found if one.score >= threshold]
         samples = {one.id: one for one in self._reader.catalog.samples([one.id for one in found])}
         return [
-            _Candidate(samples[one.id], one.score, one.id in exact, one.votes, one.promising)
+            Found(samples[one.id], one.score, one.id in exact, one.votes, one.promising)
             for one in _best_frames(found, samples)[: count + len(exact)]
         ]
 
@@ -239,9 +217,7 @@ class Searcher:
     def _has_frames(self) -> bool:
         return self._reader.catalog.sample_counts()[Kind.FRAME] > 0
 
-    def _compared(
-        self, picture: Picture, candidates: Sequence[_Candidate]
-    ) -> dict[int, Comparison]:
+    def _compared(self, picture: Picture, candidates: Sequence[Found]) -> dict[int, Comparison]:
         """Compare the pixels of the candidates that are not the same file anyway."""
         verifier = Verifier(self._reader.catalog, picture.data)
         looked_at = [one.sample for one in candidates if one.promising][:VERIFIED]
@@ -249,55 +225,6 @@ class Searcher:
             found = list(threads.map(verifier.compare, looked_at))
         pairs = zip(looked_at, found, strict=True)
         return {sample.id: compared for sample, compared in pairs if compared is not None}
-
-    def _ranked(
-        self, sha256: str, candidates: Sequence[_Candidate], compared: dict[int, Comparison]
-    ) -> list[Hit]:
-        hits = [self._hit(sha256, one, compared.get(one.sample.id)) for one in candidates]
-        hits.sort(key=lambda hit: (-hit.confidence, -hit.score, hit.sample.id))
-        return [replace(hit, rank=rank) for rank, hit in enumerate(hits, start=1)]
-
-    def _hit(self, sha256: str, candidate: _Candidate, compared: Comparison | None) -> Hit:
-        score = float(np.clip(candidate.score, -1, 1))
-        verdict, confidence = self._unverified(score, candidate.votes)
-        match = None
-        decided = self._decisions.about(sha256, candidate.sample.sha256)
-        if candidate.exact:
-            verdict, confidence = Verdict.EXACT, 1.0
-        elif compared is not None and compared.verdict in _COPIES:
-            # A verified copy stands above whatever was only near.
-            verdict, match = compared.verdict, compared.match
-            confidence = 0.5 + 0.499 * float(compared.score or 0.0)
-        elif compared is not None and compared.verdict is Verdict.NOT_ASSESSABLE:
-            verdict = Verdict.NOT_ASSESSABLE
-        if decided is Decision.DIFFERENT:
-            verdict, confidence = Verdict.UNRELATED, 0.0
-        elif decided is Decision.SAME and verdict not in _COPIES:
-            verdict, confidence = Verdict.COPY, 1.0
-        return Hit(
-            rank=1,
-            score=score,
-            confidence=confidence,
-            probability=None,
-            verdict=verdict,
-            sample=candidate.sample,
-            match=match,
-            decision=None if decided is None else decided.value,
-        )
-
-    def _unverified(self, score: float, votes: float) -> tuple[Verdict, float]:
-        """Return what the candidate stage alone can say: a confidence from 0 to 0.5.
-
-        Half of it is the share of strangers that the score is above, half the keypoints' votes.
-        """
-        similar = score >= self._similar_from or votes >= SIMILAR_VOTES
-        maxima = self._null.maxima
-        if len(maxima):
-            above = float(np.searchsorted(maxima, score, side="left") / (len(maxima) + 1))
-        else:
-            above = float(np.clip(score, 0, 0.99))
-        shared = votes / (votes + SIMILAR_VOTES)
-        return Verdict.SIMILAR if similar else Verdict.UNRELATED, 0.25 * (above + shared)
 
     def _exact(self, picture: Picture, allowed: Int64 | None) -> dict[int, float]:
         """Return the scores of samples with the query's very bytes."""
@@ -307,34 +234,6 @@ class Searcher:
         stored = self._space.embeddings(ids)
         scores = stored.vectors @ picture.vector
         return dict(zip(stored.ids.tolist(), scores.tolist(), strict=True))
-
-    def _threshold(self, min_score: float | None, max_fpr: float | None) -> float:
-        floor = -np.inf if min_score is None else min_score
-        if max_fpr is None:
-            return float(floor)
-        if not 0 < max_fpr <= 1:
-            raise UsageError(f"expected --max-fpr above 0 and at most 1, got {max_fpr}")
-        bound = self._null.threshold(max_fpr)
-        if bound is None:
-            raise UsageError(
-                f"--max-fpr {max_fpr} needs at least {int(np.ceil(1 / max_fpr))} samples to be "
-                f"measured against, this space offers {len(self._null.maxima)}; "
-                "give a larger rate, or --min-score"
-            )
-        return float(max(floor, bound))
-
-    @cached_property
-    def _decisions(self) -> Decisions:
-        return Decisions(self._reader.catalog)
-
-    @cached_property
-    def _null(self) -> NullScores:
-        return null_scores(self._space)
-
-    @cached_property
-    def _similar_from(self) -> float:
-        bound = self._null.threshold(SIMILAR_FPR)
-        return SIMILAR_AT_LEAST if bound is None else bound
 
     def scope(self) -> tuple[Searched, Completeness]:
         """Return what is searched, and how much of the corpus stands behind an answer."""
@@ -371,18 +270,3 @@ def _same_content(query: Sample, other: Sample) -> bool:
 
 def _query_of(sample: Sample) -> Query:
     return Query(path=sample.path, sha256=sample.sha256, width=sample.width, height=sample.height)
-
-
-def allowed_ids(catalog: Catalog, where: str | None) -> Int64 | None:
-    """Return the ids (n,) that meet a filter, None for all of them; raise FilterError."""
-    if where is None:
-        return None
-    parsed = parse_filter(where)
-    for name in parsed.probes:
-        attach_scores(catalog, name)
-    try:
-        return catalog.filter(parsed.condition, parsed.parameters)
-    except IndexDamagedError:
-        raise
-    except StoreError as error:
-        raise FilterError(f"the filter {where!r} does not fit the columns: {error}") from error

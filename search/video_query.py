@@ -10,7 +10,8 @@ import numpy as np
 
 from indexer.errors import UsageError
 from indexer.types import Int64
-from search.query import Clock, Searcher, allowed_ids
+from search.query import Clock, Searcher
+from search.restriction import allowed_ids
 from search.video_check import check_times, chosen_times, verdict_of
 from search.video_clip import Clip, Indexed, indexed, read_clip
 from search.video_compare import Laid, best_match, judged, lay, matched

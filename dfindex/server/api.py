@@ -311,7 +311,7 @@ def _allowed(service: Service) -> Any:
 
 
 def _page(index: Index, where: str | None, limit: int, after: int) -> dict[str, Any]:
-    from search.query import allowed_ids
+    from search.restriction import allowed_ids
 
     ids = allowed_ids(index.catalog, where)
     if ids is None:

@@ -51,7 +51,7 @@ def test_all_features_meet_the_same_episodes(tmp_path: Path) -> None:
     for number in range(24):
         fake = number % 2
         pixels = rng.integers(60, 200, (8, 8, 3)).astype(np.uint8).repeat(8, 0).repeat(8, 1)
-        pixels[..., 0] = np.clip(pixels[..., 0] + 130 * fake, 0, 255)
+        pixels[..., 0] = np.clip(pixels[..., 0].astype(np.int16) + 130 * fake, 0, 255)
         Image.fromarray(pixels).save(tmp_path / f"{number}.png")
         lines.append(f"{number}.png,{'fake,paint' if fake else 'real,'}")
     (tmp_path / "labels.csv").write_text("\n".join(lines))

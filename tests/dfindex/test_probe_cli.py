@@ -191,6 +191,7 @@ def test_features_of_several_spaces_are_joined(run: Run, labelled: Path) -> None
     assert verdict["label"] == "fake"
 
 
+@pytest.mark.slow
 def test_names_differ_by_their_capitals(run: Run, labelled: Path) -> None:
     for name, method in (("Tint-2", "lda"), ("tint-2", "knn")):
         assert run("probe", "train", name, "--method", method).exit_code == 0

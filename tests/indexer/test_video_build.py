@@ -247,6 +247,7 @@ def frames_by_content(index: Path) -> Counter[str]:
         )))  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_a_kill_leaves_no_video_half_indexed(tmp_path: Path) -> None:
     root, index = tmp_path / "corpus", tmp_path / "index"
@@ -291,6 +292,7 @@ print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
 """
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_length(tmp_path: Path) -> None:
     peaks = []
     for name, count in (("short", 200), ("long", 4000)):

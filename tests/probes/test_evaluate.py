@@ -87,6 +87,7 @@ def planted(source_of: dict[str, str]) -> list:
     ]
 
 
+@pytest.mark.slow
 def test_a_source_on_both_sides_is_named() -> None:
     records = [
         record(n, label, source="mixed-camera" if n % 2 else f"phone-{n}")

@@ -29,6 +29,7 @@ def clips(count: int, seed: int, dim: int = 16) -> tuple[np.ndarray, np.ndarray,
     return unit(X), y, [f"source {at // 4}" for at in range(count)]
 
 
+@pytest.mark.slow
 def test_order_is_seen_by_the_temporal_head_only() -> None:
     X, y, groups = clips(160, seed=0)
     report = evaluate_temporal(X, y, groups, folds=2, epochs=40, device="cpu")
@@ -37,6 +38,7 @@ def test_order_is_seen_by_the_temporal_head_only() -> None:
     assert (report.clips, report.groups, report.folds) == (160, 40, 2)
 
 
+@pytest.mark.slow
 def test_what_the_mean_shows_is_seen_by_both() -> None:
     rng = np.random.default_rng(1)
     y = (np.arange(120) % 6 == 0).astype(np.int64)  # one in six
@@ -47,6 +49,7 @@ def test_what_the_mean_shows_is_seen_by_both() -> None:
     assert report.mean_pooled_auc > 0.95
 
 
+@pytest.mark.slow
 def test_a_seed_fixes_the_fit() -> None:
     X, y, _ = clips(40, seed=2)
     first, again = (TemporalHead(epochs=1, device="cpu").fit(X, y) for _ in range(2))

@@ -224,6 +224,7 @@ def test_without_a_known_revision_the_newest_is_noted_and_nothing_else_accepted(
         verify(home / entry.name, entry)
 
 
+@pytest.mark.slow
 def test_without_a_network_the_way_out_is_named(
     published: Path, hub: Hub, home: Path, tmp_path: Path
 ) -> None:
