@@ -22,7 +22,7 @@ demo: $(VENV)/.installed
 	@echo; echo "Reports: $(QUERIES:%=$(DEMO)/%.html)"
 
 test: $(VENV)/.installed-dev lint types
-	$(BIN)/pytest $(PYTEST_ARGS)
+	$(BIN)/pytest -n auto --dist loadfile $(PYTEST_ARGS)
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .

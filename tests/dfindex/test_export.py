@@ -33,6 +33,7 @@ def run(home: Path, *arguments: object) -> str:
     return result.stdout
 
 
+@pytest.mark.slow
 def test_a_parquet_file_holds_vectors_coordinates_and_neighbours(home: Path) -> None:
     path = home / "it's.parquet"
     said = json.loads(run(home, "export", "parquet", path, "--json"))

@@ -64,6 +64,7 @@ def parsed(result: Result) -> Any:
     return json.loads(result.stdout)
 
 
+@pytest.mark.slow
 def test_the_whole_path(run: Run, labelled: Path, tmp_path: Path) -> None:
     trained = parsed(run("probe", "train", "paint", "--method", "lda", "--json"))
     assert trained["label_counts"] == {"real": COUNT, "fake": COUNT}

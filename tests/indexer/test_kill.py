@@ -64,6 +64,7 @@ def committed_rows_in_quarantine(index: Path) -> set[int]:
     return live - held
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(280)
 def test_twenty_kills_lose_nothing(tmp_path: Path) -> None:
     root = tmp_path / "corpus"
