@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import io
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -55,12 +56,12 @@ def render(result: SearchResult) -> str:
     )
 
 
-def page_template(name: str) -> Template:
-    """Return a template of a page that needs nothing but itself."""
+def page_template(name: str, **filters: Callable[..., object]) -> Template:
+    """Return a template of a page that needs nothing but itself, with ``filters`` of its own."""
     environment = Environment(
         loader=PackageLoader("dfindex"), autoescape=select_autoescape(), trim_blocks=True
     )
-    environment.filters["basename"] = lambda path: Path(path).name
+    environment.filters |= {"basename": lambda path: Path(path).name, **filters}
     return environment.get_template(name)
 
 

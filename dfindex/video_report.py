@@ -8,9 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jinja2 import Environment, PackageLoader, select_autoescape
-
-from dfindex.report import WORDS
+from dfindex.report import WORDS, page_template
 from dfindex.strip import strip_of
 from indexer.store.durable import replace_file
 from search.video_words import clock
@@ -28,12 +26,7 @@ def render(result: VideoSearchResult) -> str:
     """Return the page as HTML, with all pictures inside."""
     from dfindex import __version__
 
-    environment = Environment(
-        loader=PackageLoader("dfindex"), autoescape=select_autoescape(), trim_blocks=True
-    )
-    environment.filters["basename"] = lambda path: Path(path).name
-    environment.filters["clock"] = clock
-    return environment.get_template("video_search.html").render(
+    return page_template("video_search.html", clock=clock).render(
         result=result,
         version=__version__,
         made_at=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
