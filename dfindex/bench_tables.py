@@ -8,6 +8,8 @@ from rich.table import Table
 
 from dfindex.tables import shown_on
 
+WIDE = 220  # columns that the table of all methods needs
+
 if TYPE_CHECKING:
     from benchmarks.build_throughput import BuildThroughput
     from benchmarks.copy_detection import CopyReport
@@ -57,6 +59,8 @@ def copy_tables(copies: CopyReport | None, altered: LocalisationReport | None) -
     from benchmarks import copy_table, localisation
 
     if copies is not None:
-        shown_on().print(copy_table.render(copies))
+        screen = shown_on()
+        screen.width = max(screen.width, WIDE)  # a cut figure is no figure
+        screen.print(copy_table.render(copies))
     if altered is not None:
         shown_on().print(localisation.render(altered))
