@@ -27,6 +27,9 @@ SURE, LIKELY = 0.5, 0.1  # confidence of the geometry alone; with the pixels' ag
 # pass one of them even if half was covered or compression was harsh; two photographs of one
 # scene pass neither
 PRECISE, MUCH = 0.37, 0.7
+# Of the area that shows much the same, that which shows precisely the same: where a copy was
+# covered, the rest still is a copy's; a floor photographed twice, with other things on it, is not.
+PURE = 0.87
 CONVINCING = 0.5  # precisely the same, where the geometry is no evidence
 ALTERED = 0.003  # of the visible area
 # Where no point was found again and little of the area (fraction) has structure, colours are all
@@ -66,7 +69,8 @@ class _Evidence:
         found = self.residual
         if self.geometry.confidence < SURE:
             return found.fidelity >= CONVINCING
-        return found.fidelity >= PRECISE or found.agreement >= MUCH
+        precise = found.fidelity >= max(PRECISE, PURE * found.agreement)
+        return precise or found.agreement >= MUCH
 
     @property
     def bare(self) -> bool:
