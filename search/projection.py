@@ -8,7 +8,6 @@ neighbours without drawing the map again.
 from __future__ import annotations
 
 import json
-import warnings
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from indexer.quiet import quiet
 from indexer.store.durable import replace_file
 from indexer.store.space import Space
 from indexer.types import Float32, Int64
@@ -137,9 +137,8 @@ def _laid_out(space: Space, ids: Int64, near: Int64, cosine: Float32, tell: Prog
 
 
 def _umap(vectors: Float32, indices: Any, distances: Float32) -> Float32:
-    with warnings.catch_warnings():
-        # It says that it has no TensorFlow, and no index of its own for new data.
-        warnings.simplefilter("ignore")
+    # It says that it has no TensorFlow, and no index of its own for new data.
+    with quiet():
         from umap import UMAP
 
         model = UMAP(
@@ -182,8 +181,7 @@ def _clusters(coordinates: Float32) -> Int64:
     count = min(_CLUSTERS, len(np.unique(coordinates, axis=0)))
     if count < 2:
         return np.zeros(len(coordinates), dtype=np.int64)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with quiet():
         labels = MiniBatchKMeans(count, random_state=SEED, n_init=3).fit_predict(coordinates)
     sizes = np.bincount(labels, minlength=count)
     return np.asarray(np.argsort(np.argsort(-sizes, kind="stable"))[labels], dtype=np.int64)

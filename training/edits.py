@@ -70,7 +70,7 @@ def reframe(scene: Scene, rng: Rng, strength: float) -> Scene:
         placement = crop(placement, rng, max(0.1, 1 - 0.9 * strength))
     if rng.random() < 0.25:
         placement = placement.mirror()
-    if rng.random() < 0.2 * strength:
+    if rng.random() < 0.3 * strength:
         placement = placement.rotate(90.0 * int(rng.integers(1, 4)), expand=True)
     if rng.random() < 0.3 * strength:
         degrees = rng.normal(0, 15) if rng.random() < 0.75 else rng.uniform(-180, 180)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.util
 import os
 import threading
-import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,6 +13,7 @@ from torch import Tensor, nn
 
 from indexer.encoders.vit import HookedViT
 from indexer.errors import EncoderError
+from indexer.quiet import quiet
 from indexer.types import EncoderSpec, Features, Float32, Head, UInt8
 
 if TYPE_CHECKING:
@@ -92,8 +92,8 @@ def _compiled(parts: Anatomy, spec: EncoderSpec, precision: str) -> Any:
     reading = _Reading(nn.ModuleList([*parts.blocks, parts.norm]), parts).eval()
     example = torch.zeros(1, 3, size, size)
     try:
-        with warnings.catch_warnings(), torch.no_grad():
-            warnings.simplefilter("ignore")  # of the tracer, about shapes that are constant here
+        # The tracer warns about shapes that are constant here.
+        with quiet(), torch.no_grad():
             model = openvino.convert_model(
                 reading, example_input=example, input=[[-1, 3, size, size]]
             )
