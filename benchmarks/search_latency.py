@@ -15,17 +15,16 @@ from benchmarks.attacks import ATTACKS
 from benchmarks.copy_queries import QUERY_QUALITY, Pictures, choose, queries
 from benchmarks.machine import Machine
 from indexer.build import BuildOptions, build
-from indexer.decode import Limits
 from indexer.errors import UsageError
+from indexer.files import Limits
 from indexer.store.reader import IndexReader
 from indexer.store.writer import IndexWriter
 from indexer.types import Encoder
 from search.query import Searcher
 from search.results import SearchResult
-from search.verdict import Verdict
+from search.verdict import COPIES
 
 PACKAGES = ("dfindex", "numpy", "opencv-python-headless", "torch", "faiss-cpu")
-COPIES = (Verdict.EXACT, Verdict.COPY, Verdict.ALTERED_COPY)
 PARTS = ("embed", "retrieve", "verify", "total")
 
 

@@ -8,7 +8,8 @@ from typing import Any
 
 from PIL import Image
 
-from indexer.decode import Limits, decode_image, read_file
+from indexer.decode import decode_image
+from indexer.files import Limits, read_file
 from search.compare import Comparison, compare_images
 from search.results import Match
 from search.verdict import Verdict

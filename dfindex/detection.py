@@ -1,4 +1,4 @@
-"""Ask an encoder's own head about pictures: real or fake, with what the answer rests on."""
+"""Ask an encoder's own head about pictures and videos: real or fake, and what that rests on."""
 
 from __future__ import annotations
 
@@ -8,18 +8,20 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean
 
 import numpy as np
 
 from dfindex.wording import UNCALIBRATED, Threshold, Word
 from indexer.corpus import FoundFile, walk
-from indexer.decode import Limits, decode_image, read_file
+from indexer.decode import decode_image
 from indexer.decode_pool import DecodePool
 from indexer.encoders.device import share_cores
 from indexer.encoders.heads import log_odds, orientation, probability, require_head
 from indexer.encoders.registry import with_heads
 from indexer.engines.local import batch_size_for, extract, streams_for
 from indexer.errors import MediaError, UsageError
+from indexer.files import Limits, read_file
 from indexer.preprocess import needed
 from indexer.preprocess_views import views as views_of
 from indexer.store.head_outputs import HeadOutputs
@@ -27,16 +29,18 @@ from indexer.store.layout import IndexFolder
 from indexer.store.orientations import Orientation, OrientationFinding, remembered_orientation
 from indexer.store.reader import IndexReader
 from indexer.types import Encoder, EncoderSpec, Float32
+from indexer.video import Sampling
 
 
 @dataclass(frozen=True, kw_only=True)
 class Detection:
-    """What the head says of one picture.
+    """What the head says of one picture or video.
 
     ``logit`` is the log-odds of fake and ``probability_fake`` its sigmoid, both as the head was
     trained, not calibrated on your pictures. ``orientation`` says what is known of which way the
     head points: ``proved``, ``assumed``, ``unverified``, or what a check on labelled pictures
-    found. ``problem`` says why there is no answer.
+    found. Of a video, ``frames`` evenly spaced ones were read, and ``logit`` is the mean of
+    theirs. ``problem`` says why there is no answer.
     """
 
     path: str
@@ -49,6 +53,7 @@ class Detection:
     word: Word
     threshold: float | None
     views: int
+    frames: int | None
     from_index: bool
     problem: str | None = None
 
@@ -59,6 +64,7 @@ class Answer:
 
     odds: float | None
     views: int = 1
+    frames: int | None = None
     from_index: bool = False
     problem: str | None = None
 
@@ -97,7 +103,7 @@ class Detector:
         if views and self.spec.preset.resize_to is not None:
             return dict(self._viewed(files))
         with ExitStack() as stack:
-            return dict(self._read(files, self._stored(stack), workers or os.cpu_count() or 1))
+            return self._read(files, self._stored(stack), workers or os.cpu_count() or 1)
 
     def finding(self) -> OrientationFinding | None:
         """Return what an earlier check on labelled pictures found, if the index holds one."""
@@ -135,23 +141,34 @@ class Detector:
 
     def _read(
         self, files: Sequence[FoundFile], stored: HeadOutputs | None, workers: int
-    ) -> Iterator[tuple[bytes, Answer]]:
+    ) -> dict[bytes, Answer]:
         batch = batch_size_for(self.encoder) if stored is None else 8
-        with DecodePool(workers=workers, preset=self.spec.preset) as pool:
+        answers: dict[bytes, Answer] = {}
+        of_frames: dict[bytes, list[float]] = {}
+        with DecodePool(
+            workers=workers, preset=self.spec.preset, sampling=Sampling(), keypoints=False
+        ) as pool:
             known = (lambda sha256: sha256 in stored) if stored is not None else _nothing
             stream = pool.map(files, known=known, ahead=max(64, 4 * batch))
             streams = 1 if len(files) == 1 else streams_for(self.encoder)
             for read in extract(self.encoder, stream, batch_size=batch, streams=streams):
-                prepared = read.prepared
+                prepared, raw = read.prepared, read.prepared.file.raw
                 if prepared.problem is not None:
-                    answer = Answer(odds=None, problem=str(prepared.problem))
-                elif read.head is not None:
-                    answer = Answer(odds=self._odds(read.head[None, self.spec.dim :]))
-                else:
+                    answers[raw] = Answer(odds=None, problem=str(prepared.problem))
+                elif read.head is None:
                     assert stored is not None
                     logits = stored.logits(str(prepared.sha256))[None]
-                    answer = Answer(odds=self._odds(logits), from_index=True)
-                yield prepared.file.raw, answer
+                    answers[raw] = Answer(odds=self._odds(logits), from_index=True)
+                elif prepared.span is None:
+                    answers[raw] = Answer(odds=self._odds(read.head[None, self.spec.dim :]))
+                else:
+                    odds = self._odds(read.head[None, self.spec.dim :])
+                    of_frames.setdefault(raw, []).append(odds)
+        # A video that could not be read to its end has a problem, and no answer.
+        videos = {
+            raw: Answer(odds=fmean(odds), frames=len(odds)) for raw, odds in of_frames.items()
+        }
+        return videos | answers
 
     def _viewed(self, files: Iterable[FoundFile]) -> Iterator[tuple[bytes, Answer]]:
         streams = streams_for(self.encoder)
@@ -198,6 +215,7 @@ class Detector:
             word=threshold.word(chance, sure=pointing not in ("unverified", "undetermined")),
             threshold=threshold.fake_from if threshold.given else None,
             views=answer.views,
+            frames=answer.frames,
             from_index=answer.from_index,
             problem=answer.problem,
         )

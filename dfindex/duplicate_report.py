@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dfindex.report import WORDS, page_template, picture, thumbnail
+from dfindex.report import WORDS, page_template, picture, sample_thumbnail
 from indexer.store.durable import replace_file
 
 if TYPE_CHECKING:
@@ -28,10 +28,7 @@ def render(found: Duplicates) -> str:
         groups=[
             (
                 group,
-                [
-                    (one, thumbnail(Path(one.sample.path), one.sample.sha256, side=SIDE))
-                    for one in group.members
-                ],
+                [(one, sample_thumbnail(one.sample, side=SIDE)) for one in group.members],
             )
             for group in found.groups
         ],

@@ -32,9 +32,9 @@ def duplicates_table(found: Duplicates) -> None:
             )
     if found.groups:
         shown_on().print(table)
-    pictures = sum(len(group.members) for group in found.groups)
+    files = sum(len(group.members) for group in found.groups)
     shown_on().print(
-        f"{len(found.groups)} groups of {pictures} pictures; {found.pairs_checked} pairs compared."
+        f"{len(found.groups)} groups of {files} files; {found.pairs_checked} pairs compared."
     )
 
 

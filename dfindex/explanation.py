@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
-from indexer.decode import Limits, decode_image, read_file
+from indexer.decode import decode_file
 from indexer.encoders.deferred import Deferred
 from indexer.encoders.heads import declared_fake_index, log_odds, orientation, probability
 from indexer.errors import EncoderError, UsageError
@@ -96,10 +96,7 @@ def explain(
     spec = model.spec
     if not 1 <= abs(block) <= model.depth:
         raise UsageError(f"expected a block from 1 to {model.depth}, or -1, got {block}")
-    limits = Limits()
-    decoded = decode_image(
-        read_file(path, limits=limits), limits=limits, at_least=needed(spec.preset)
-    )
+    decoded = decode_file(path, at_least=needed(spec.preset))
     pixels = prepare(decoded.image, spec.preset)
     turned = -1 if finding and finding.finding == "inverted" else 1
     values, odds = _METHODS[method](model, pixels, block, turned)

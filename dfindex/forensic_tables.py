@@ -24,7 +24,8 @@ def detections_table(rows: Sequence[Detection]) -> None:
     table = _folding("path", "p(fake)", "word", "from")
     for row in rows:
         chance = "" if row.probability_fake is None else f"{row.probability_fake:.4f}"
-        origin = row.problem or ("the index" if row.from_index else f"{row.views} view(s)")
+        looked_at = f"{row.views} view(s)" if row.frames is None else f"{row.frames} frames"
+        origin = row.problem or ("the index" if row.from_index else looked_at)
         table.add_row(Text(row.path), chance, row.word.value, Text(origin))
     console = _console()
     console.print(table)

@@ -4,61 +4,26 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypedDict, Unpack
+from typing import TYPE_CHECKING, Unpack
 
+from dfindex.building import DEFAULT_FOLDER, BuildArguments, build_report
+from dfindex.encoders import encoder_of, open_encoder
 from indexer.closing import Closing
-from indexer.errors import UsageError
 from indexer.store.reader import IndexReader
 
 if TYPE_CHECKING:
-    from indexer.build import BuildOptions, BuildReport, Progress
-    from indexer.store.ann_cache import AnnInfo
-    from indexer.store.catalog import Catalog, Failure, MediaCounts, SpaceRow
+    from dfindex.status import Status
+    from indexer.store.catalog import Catalog, Failure
     from indexer.store.decisions import Decided
     from indexer.store.space import Space
-    from indexer.types import Encoder, Float32, Preset, Sample
-    from indexer.video import Sampling
+    from indexer.types import Encoder, Float32, Sample
     from search.duplicates import Duplicates
     from search.query import Searcher
     from search.results import SearchResult
     from search.video_results import VideoSearchResult
 
     OpenEncoder = Callable[[str | Path | Encoder | None, str, str], Encoder]
-
-DEFAULT_FOLDER = ".dfindex"
-
-
-@dataclass(frozen=True, kw_only=True)
-class SpaceStatus:
-    """A space in figures; ``ann`` says what its nearest-neighbour cache is."""
-
-    name: str
-    encoder: str
-    fingerprint: str
-    dim: int
-    samples: int
-    bytes_per_sample: int
-    ann: dict[str, Any] | None
-    devices: tuple[str, ...]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Status:
-    """An index in figures."""
-
-    index: str
-    generation: int
-    media: MediaCounts
-    samples: dict[str, int]
-    spaces: tuple[SpaceStatus, ...]
-    bytes: int
-    version: int
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the figures as plain JSON values."""
-        return asdict(self)
 
 
 class Index(Closing):
@@ -210,18 +175,9 @@ class Index(Closing):
 
     def status(self) -> Status:
         """Return the index in figures."""
-        from indexer.store.migrations import FORMAT_VERSION
+        from dfindex.status import status_of
 
-        catalog = self._reader.catalog
-        return Status(
-            index=str(self.path),
-            generation=catalog.generation,
-            media=catalog.media_counts(),
-            samples=catalog.sample_counts(),
-            spaces=tuple(self._space_status(row.fingerprint) for row in catalog.spaces()),
-            bytes=_folder_bytes(self.path),
-            version=FORMAT_VERSION,
-        )
+        return status_of(self._reader)
 
     def labels(self) -> list[dict[str, str | None]]:
         """Return every label with the path it belongs to, by path."""
@@ -231,22 +187,6 @@ class Index(Closing):
         )
         names = ("path", "label", "generator", "source", "group")
         return [dict(zip(names, row, strict=True)) for row in rows]
-
-    def _space_status(self, fingerprint: str) -> SpaceStatus:
-        space = self._reader.space(fingerprint)
-        segments = self._reader.catalog.segments(fingerprint)
-        rows = sum(one.rows for one in segments)
-        info = space.ann
-        return SpaceStatus(
-            name=space.row.name,
-            encoder=space.row.encoder.source,
-            fingerprint=fingerprint,
-            dim=space.row.dim,
-            samples=space.row.samples,
-            bytes_per_sample=round(sum(one.bytes for one in segments) / rows) if rows else 0,
-            ann=None if info is None else _ann(info),
-            devices=tuple(sorted({f"{one.device} {one.precision}" for one in segments})),
-        )
 
     def searcher(
         self,
@@ -263,7 +203,7 @@ class Index(Closing):
         if fingerprint not in self._searchers or encoder is not None:
             loaded = self._encoders(encoder or opened.row.loaded_from, device, precision)
             if encoder is None and loaded.spec.fingerprint != fingerprint:
-                loaded = _as_it_was(opened.row, device, precision)
+                loaded = encoder_of(opened.row, device, precision)
             self._searchers[fingerprint] = Searcher(self._reader, opened, loaded)
         return self._searchers[fingerprint]
 
@@ -273,41 +213,6 @@ class Index(Closing):
             return path
         raw = self._reader.catalog.raw_path(int(str(query)))
         return path if raw is None else Path(os.fsdecode(raw))
-
-
-class BuildArguments(TypedDict, total=False):
-    """What `build` takes beside the paths and the index.
-
-    ``encoder`` is a name, a folder or an object, by default the packaged one; ``device`` and
-    ``precision`` are ``auto`` or a name; ``preset`` names preprocessing in place of the
-    encoder's own, ``layer`` a block whose tokens are kept in place of the last ones; ``engine`` is
-    torch, openvino or auto; ``workers`` processes decode (default: one a core); ``max_pixels``,
-    ``max_bytes`` and ``max_seconds`` limit what one file may cost; ``prune`` forgets files that
-    have vanished; ``retry_failed`` reads all failed files again. Of a video ``frames`` evenly
-    spaced frames are taken (default: 12), or ``fps`` a second, or one a scene (``scenes``); at and
-    below ``frames_folder`` each folder of pictures is one video.
-    """
-
-    encoder: str | Path | Encoder | None
-    device: str
-    precision: str
-    preset: str | None
-    layer: int
-    engine: str
-    workers: int | None
-    batch_size: int | None
-    labels: str | Path | None
-    label_from_folders: bool
-    prune: bool
-    retry_failed: bool
-    max_pixels: int | None
-    max_bytes: int | None
-    max_seconds: float | None
-    frames: int | None
-    fps: float | None
-    scenes: bool
-    frames_folder: Sequence[str | Path]
-    progress: Progress | None
 
 
 def build(
@@ -323,118 +228,3 @@ def build(
     """
     build_report(paths, index=index, **arguments)
     return Index(index)
-
-
-def build_report(
-    paths: Sequence[str | Path],
-    *,
-    index: str | Path = DEFAULT_FOLDER,
-    **arguments: Unpack[BuildArguments],
-) -> BuildReport:
-    """Index files and folders as `build` does, and report what became of every one of them."""
-    from indexer.build import build as run
-    from indexer.store.writer import IndexWriter
-
-    roots = [Path(path) for path in paths]
-    _check_roots(roots)
-    encoder = open_encoder(
-        arguments.get("encoder"),
-        arguments.get("device", "auto"),
-        arguments.get("precision", "auto"),
-        preset=arguments.get("preset"),
-        layer=arguments.get("layer", -1),
-        engine=arguments.get("engine", "torch"),
-    )
-    options = _options(arguments, encoder)
-    with IndexWriter(Path(index)) as writer:
-        return run(writer, encoder, roots, options, arguments.get("progress"))
-
-
-def _check_roots(roots: Sequence[Path]) -> None:
-    # Before the encoder is loaded and an index is made for nothing.
-    for root in roots:
-        if not os.path.lexists(root):
-            raise UsageError(f"expected a file or folder to index, but {root} does not exist")
-
-
-def _options(arguments: BuildArguments, encoder: Encoder) -> BuildOptions:
-    from indexer.build import BuildOptions
-    from indexer.decode import Limits
-
-    standard, labels = Limits(), arguments.get("labels")
-    return BuildOptions(
-        workers=arguments.get("workers") or os.cpu_count() or 1,
-        batch_size=arguments.get("batch_size"),
-        loaded_from=_found_by(arguments.get("encoder"), encoder),
-        limits=Limits(
-            pixels=arguments.get("max_pixels") or standard.pixels,
-            bytes=arguments.get("max_bytes") or standard.bytes,
-            seconds=arguments.get("max_seconds") or standard.seconds,
-            video_bytes=arguments.get("max_bytes") or standard.video_bytes,
-            video_seconds=arguments.get("max_seconds") or standard.video_seconds,
-        ),
-        sampling=_sampling(arguments),
-        frame_folders=[Path(one) for one in arguments.get("frames_folder", ())],
-        labels=Path(labels) if labels else None,
-        label_from_folders=arguments.get("label_from_folders", False),
-        prune=arguments.get("prune", False),
-        retry_failed=arguments.get("retry_failed", False),
-    )
-
-
-def _sampling(arguments: BuildArguments) -> Sampling:
-    from indexer.video import DEFAULT_FRAMES, Sampling
-
-    frames, fps = arguments.get("frames"), arguments.get("fps")
-    scenes = arguments.get("scenes", False)
-    if sum((frames is not None, fps is not None, scenes)) > 1:
-        raise UsageError("expected one of frames, fps and scenes to choose a video's frames by")
-    try:
-        return Sampling(frames=frames or DEFAULT_FRAMES, fps=fps, scenes=scenes)
-    except ValueError as error:
-        raise UsageError(str(error)) from error
-
-
-def _ann(info: AnnInfo) -> dict[str, Any]:
-    return {"kind": info.kind, "rows": info.rows, "recall_at_10": info.recall_at_10}
-
-
-def open_encoder(
-    encoder: str | Path | Encoder | None,
-    device: str,
-    precision: str,
-    *,
-    preset: str | Preset | None = None,
-    layer: int = -1,
-    engine: str = "torch",
-) -> Encoder:
-    """Return an encoder: the object itself, or the one a name or folder stands for."""
-    from indexer.encoders.registry import deferred
-
-    if encoder is None or isinstance(encoder, str | Path):
-        return deferred(
-            encoder,
-            device=device,
-            precision=precision,
-            preset=preset,
-            layer=layer,
-            engine=engine,
-        )
-    return encoder
-
-
-def _as_it_was(row: SpaceRow, device: str, precision: str) -> Encoder:
-    """Open a space's encoder with the preset and the layer that the space was made with."""
-    spec = row.encoder
-    return open_encoder(row.loaded_from, device, precision, preset=spec.preset, layer=spec.layer)
-
-
-def _found_by(given: str | Path | Encoder | None, encoder: Encoder) -> str:
-    """Return what finds an encoder again from any working folder."""
-    if isinstance(given, str | Path) and Path(given).is_dir():
-        return str(Path(given).resolve())
-    return given if isinstance(given, str) else encoder.spec.name
-
-
-def _folder_bytes(folder: Path) -> int:
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())

@@ -10,8 +10,8 @@ from indexer.store.decisions import Decision, Decisions
 from indexer.store.durable import read_sealed_json, write_sealed_json
 from indexer.store.space import Space
 from indexer.types import Int64
-from search.duplicate_pairs import PairVerifier, candidate_pairs
-from search.duplicates import COPIES
+from search.duplicate_pairs import PairVerifier, candidate_pairs, related
+from search.verdict import COPIES
 
 CERTAIN = 0.995  # cosine of pictures whose files are gone, for them to be called one picture
 REMEMBERED = "near-pairs.json"
@@ -39,9 +39,9 @@ def near_pairs(catalog: Catalog, space: Space, ids: Int64) -> list[Pair]:
         and contents[pair.first] != contents[pair.second]
     ]
     verifier = PairVerifier(catalog, space, samples)
-    for pair, compared in verifier.verify(pairs):
+    for pair, relation in related(verifier.relate, pairs):
         # where a file is gone the vectors are all that is left
-        same = pair.score >= CERTAIN if compared is None else compared.verdict in COPIES
+        same = pair.score >= CERTAIN if relation is None else relation.verdict in COPIES
         if same:
             found.add((pair.first, pair.second))
     return sorted(found)

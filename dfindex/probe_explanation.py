@@ -8,7 +8,7 @@ import numpy as np
 
 from dfindex.explanation import Explanation, regions
 from dfindex.probing import Prober, fake_share
-from indexer.decode import Limits, decode_image, read_file
+from indexer.decode import decode_file
 from indexer.errors import UsageError
 from indexer.preprocess import needed, prepare
 from indexer.preprocess_views import seen_box
@@ -35,10 +35,8 @@ def explain_with_probe(index: str | Path, name: str, image: Path, encoder: Encod
         spaces = prober.spaces(probe.features.spaces)
         probe.features.check(spaces)
         spaces[0].check(encoder.spec)
-        spec, limits = encoder.spec, Limits()
-        decoded = decode_image(
-            read_file(image, limits=limits), limits=limits, at_least=needed(spec.preset)
-        )
+        spec = encoder.spec
+        decoded = decode_file(image, at_least=needed(spec.preset))
         features = encoder.encode(prepare(decoded.image, spec.preset)[None])
         X = features_of([features], spaces, probe.features.kind)
     share = float(fake_share(probe, probe.detector.probabilities(X))[0])

@@ -7,10 +7,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from dfindex.index import open_encoder
+from dfindex.encoders import open_encoder
 from dfindex.probing import Prober, fake_share
-from indexer.decode import Limits, decode_image, read_file
+from indexer.decode import decode_image
 from indexer.errors import MediaError, SpaceMismatchError
+from indexer.files import Limits, read_file
 from indexer.preprocess import needed, prepare
 from indexer.store.space import Space
 from indexer.types import Encoder, Features, Float32

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import hashlib
 import io
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -15,10 +14,11 @@ from markupsafe import Markup, escape
 from PIL import Image
 
 from dfindex.render import overlay
-from indexer.decode import Limits, decode_image, read_file
-from indexer.errors import MediaError
 from indexer.store.durable import replace_file
+from indexer.types import Sample
 from search.compare import compare_images
+from search.verdict import COPIES
+from search.video_frames import frames_at
 
 if TYPE_CHECKING:
     from search.results import Hit, SearchResult
@@ -50,7 +50,7 @@ def render(result: SearchResult) -> str:
         version=__version__,
         made_at=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         query_image=thumbnail(Path(result.query.path), result.query.sha256),
-        hits=[(hit, _hit_image(hit), _overlay(result, hit)) for hit in result.hits],
+        hits=[(hit, sample_thumbnail(hit.sample), _overlay(result, hit)) for hit in result.hits],
         words=WORDS,
         picture=picture,
     )
@@ -65,24 +65,28 @@ def page_template(name: str, **filters: Callable[..., object]) -> Template:
     return environment.get_template(name)
 
 
-def thumbnail(path: Path, sha256: str, *, side: int = THUMBNAIL) -> str | None:
-    """Return a picture as a data URI, or None where it cannot be read or is another one now."""
-    image = _decoded(path, sha256)
+def thumbnail(
+    path: Path, sha256: str, *, time_s: float | None = None, side: int = THUMBNAIL
+) -> str | None:
+    """Return a picture, or a video's at a time in seconds, as a data URI.
+
+    None where the file cannot be read or is another one now.
+    """
+    image = _shown(path, sha256, time_s)
     if image is None:
         return None
     image.thumbnail((side, side))
     return _data_uri(image)
 
 
-def _decoded(path: Path, sha256: str) -> Image.Image | None:
-    limits = Limits()
-    try:
-        data = read_file(path, limits=limits)
-        if hashlib.sha256(data).hexdigest() != sha256:
-            return None
-        return decode_image(data, limits=limits, at_least=THUMBNAIL // 2).image
-    except MediaError:
-        return None
+def sample_thumbnail(sample: Sample, *, side: int = THUMBNAIL) -> str | None:
+    """Return what a sample shows as `thumbnail` does."""
+    return thumbnail(Path(sample.path), sample.sha256, time_s=sample.time_s, side=side)
+
+
+def _shown(path: Path, sha256: str, time_s: float | None = None) -> Image.Image | None:
+    shown = frames_at(path, [time_s or 0.0], at_least=THUMBNAIL // 2, sha256=sha256)
+    return shown[0].image.copy() if shown else None
 
 
 def _data_uri(image: Image.Image) -> str:
@@ -95,15 +99,11 @@ def _overlay(result: SearchResult, hit: Hit) -> str | None:
     """Draw what was matched and altered, for a hit whose pixels were compared."""
     if hit.match is None:
         return None
-    query = _decoded(Path(result.query.path), result.query.sha256)
-    sample = _decoded(Path(hit.sample.path), hit.sample.sha256)
+    query = _shown(Path(result.query.path), result.query.sha256)
+    sample = _shown(Path(hit.sample.path), hit.sample.sha256, hit.sample.time_s)
     if query is None or sample is None:
         return None
     return _data_uri(overlay(query, sample, compare_images(query, sample)))
-
-
-def _hit_image(hit: Hit) -> str | None:
-    return thumbnail(Path(hit.sample.path), hit.sample.sha256)
 
 
 def picture(image: str | None, description: str) -> Markup:
@@ -115,7 +115,7 @@ def picture(image: str | None, description: str) -> Markup:
 
 def _headline(result: SearchResult) -> str:
     name = Path(result.query.path).name
-    found = [hit for hit in result.hits if hit.verdict in ("exact", "copy", "altered_copy")]
+    found = [hit for hit in result.hits if hit.verdict in COPIES]
     if found:
         return f"{name}: {len(found)} {'copy' if len(found) == 1 else 'copies'} found"
     similar = sum(hit.verdict == "similar" for hit in result.hits)

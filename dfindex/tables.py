@@ -12,8 +12,8 @@ from rich.table import Table
 from rich.text import Text
 
 if TYPE_CHECKING:
-    from dfindex.index import Status
     from dfindex.maintenance import Removal
+    from dfindex.status import Status
     from indexer.build import BuildReport
     from indexer.encoders.known import EncoderEntry
     from indexer.store.catalog import Failure

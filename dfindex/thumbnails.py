@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 import os
 from pathlib import Path
@@ -10,8 +9,9 @@ from pathlib import Path
 from PIL import Image
 
 from dfindex.index import Index
-from indexer.decode import Limits, decode_image, read_file
+from indexer.decode import decode_image
 from indexer.errors import MediaError
+from indexer.files import read_unchanged
 from indexer.types import Sample
 from search.video_frames import frames_at
 
@@ -21,8 +21,8 @@ def thumbnail(path: Path, size: int, *, sha256: str) -> bytes | None:
 
     Raise MediaError where it cannot be read.
     """
-    data = read_file(path, limits=Limits())
-    if hashlib.sha256(data).hexdigest() != sha256:
+    data = read_unchanged(path, sha256)
+    if data is None:
         return None
     return _jpeg(decode_image(data, at_least=max(1, size // 2)).image, size)
 

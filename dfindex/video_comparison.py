@@ -30,7 +30,7 @@ def compare_videos(
     One of both may be a picture. ``out`` receives a strip of the compared frames as a PNG. Raise
     MediaError where a file cannot be read, StoreError where the drawing cannot be written.
     """
-    from dfindex.index import open_encoder
+    from dfindex.encoders import open_encoder
 
     loaded = open_encoder(encoder, "auto", "auto")
     first, second = (read_clip(path, loaded) for path in (a, b))

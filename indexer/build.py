@@ -14,10 +14,10 @@ from threadpoolctl import threadpool_limits
 
 from indexer.build_frames import Assembly
 from indexer.corpus import folder_label, walk
-from indexer.decode import Limits
 from indexer.decode_pool import DecodePool, Prepared
 from indexer.engines.local import Read, batch_size_for, extract, streams_for
 from indexer.errors import StoreError
+from indexer.files import Limits
 from indexer.labels import LabelRow, read_labels
 from indexer.store.changes import FailedFile, Label, LinkedFile
 from indexer.store.labelling import assign_labels

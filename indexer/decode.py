@@ -8,12 +8,9 @@ JPEG without its end marker too; Pillow cannot tell one from a JPEG that lacks i
 from __future__ import annotations
 
 import io
-import os
-import stat
 import struct
 from dataclasses import dataclass
 from functools import cache
-from io import BufferedReader
 from pathlib import Path
 
 from PIL import Image, UnidentifiedImageError
@@ -21,6 +18,7 @@ from PIL import Image, UnidentifiedImageError
 from indexer.colour import to_srgb
 from indexer.decode_calm import calm
 from indexer.errors import MediaError
+from indexer.files import Limits, read_file, too_large
 from indexer.sniff import HEIC, RAW_HINT, named_kind
 from indexer.types import Reason
 
@@ -47,21 +45,6 @@ _TURNS = {
 }
 
 
-@dataclass(frozen=True, kw_only=True)
-class Limits:
-    """What one file may cost: pixels of a picture or frame, bytes, seconds.
-
-    A video is not held in memory, so it may be larger; ``seconds`` are then those of each frame,
-    ``video_seconds`` those of all.
-    """
-
-    pixels: int = 178_956_970
-    bytes: int = 1 << 30
-    seconds: float = 60.0
-    video_bytes: int = 1 << 36
-    video_seconds: float = 900.0
-
-
 @dataclass(frozen=True)
 class DecodedImage:
     """A picture as people see it: RGB, upright, in sRGB, transparency on white.
@@ -75,69 +58,16 @@ class DecodedImage:
     format: str
 
 
-def read_file(path: bytes | Path, *, limits: Limits) -> bytes:
-    """Return a file's bytes; raise MediaError where it is none, empty, too large or unreadable."""
-    with open_file(path) as file:
-        return read_rest(file, limits.bytes)
-
-
-def open_file(path: bytes | Path) -> BufferedReader:
-    """Open a file for reading; raise MediaError where it is none, or cannot be read."""
-    try:
-        _expect_file(os.stat(path))
-        # What was a file may be a pipe by now, which would block for ever; opened so it does not.
-        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
-        file = os.fdopen(descriptor, "rb")
-        try:
-            _expect_file(os.fstat(descriptor))
-        except MediaError:
-            file.close()
-            raise
-    except OSError as error:
-        raise _unreadable(path, error) from error
-    return file
-
-
-def read_rest(file: BufferedReader, most: int) -> bytes:
-    """Return all bytes of an open file; raise MediaError where there are none, or too many."""
-    try:
-        size = os.fstat(file.fileno()).st_size
-        check_bytes(size, most)
-        file.seek(0)
-        data = file.read(size + 1)
-    except OSError as error:
-        raise _unreadable("the file", error) from error
-    if len(data) > size:
-        raise MediaError(
-            Reason.UNREADABLE, "the file grew while it was read; build again when it is complete"
-        )
-    return data
-
-
-def _unreadable(path: bytes | Path | str, error: OSError) -> MediaError:
-    name = os.fsencode(path).decode("utf-8", "backslashreplace")
-    return MediaError(Reason.UNREADABLE, f"{name} cannot be read: {error.strerror or error}")
-
-
 def check_pixels(width: int, height: int, limits: Limits) -> None:
     """Raise MediaError where a picture or frame has more pixels than are allowed."""
     if width * height > limits.pixels:
-        raise _too_large(f"{width} x {height} pixels", f"{limits.pixels} pixels")
+        raise too_large(f"{width} x {height} pixels", f"{limits.pixels} pixels")
 
 
-def check_bytes(size: int, most: int) -> None:
-    """Raise MediaError where a file has more bytes than are allowed, or none."""
-    if size > most:
-        raise _too_large(f"{size} bytes", f"{most} bytes")
-    if not size:
-        raise MediaError(Reason.EMPTY, "the file has no bytes")
-
-
-def _expect_file(status: os.stat_result) -> None:
-    if stat.S_ISDIR(status.st_mode):
-        raise MediaError(Reason.NOT_MEDIA, "expected a file, but this is a folder")
-    if not stat.S_ISREG(status.st_mode):
-        raise MediaError(Reason.NOT_MEDIA, "expected a file, but this is a pipe, socket or device")
+def decode_file(path: Path, *, at_least: int | None = None) -> DecodedImage:
+    """Read and decode a picture as `decode_image` does; raise MediaError where that fails."""
+    limits = Limits()
+    return decode_image(read_file(path, limits=limits), limits=limits, at_least=at_least)
 
 
 def decode_image(
@@ -299,12 +229,6 @@ def _orientation(image: Image.Image) -> int:
 def _upright(image: Image.Image, orientation: int) -> Image.Image:
     turn = _TURNS.get(orientation)
     return image if turn is None else image.transpose(turn)
-
-
-def _too_large(got: str, allowed: str) -> MediaError:
-    return MediaError(
-        Reason.TOO_LARGE, f"expected at most {allowed}, got {got}; raise the limit to read it"
-    )
 
 
 @cache

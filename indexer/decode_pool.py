@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable, Iterator
 
 from indexer.closing import Closing
 from indexer.corpus import FoundFile
-from indexer.decode import Limits
 from indexer.decode_process import DecodeProcess, Prepared
+from indexer.files import Limits
 from indexer.types import Preset
 from indexer.video import Sampling
 
@@ -21,7 +21,8 @@ FRAMES_AHEAD = 64  # of videos, decoded before they are asked for
 class DecodePool(Closing):
     """Worker processes that read, hash, decode and shape files for one preset.
 
-    Frames of videos are prepared where ``sampling`` says which; else a video is a problem.
+    Frames of videos are prepared where ``sampling`` says which; else a video is a problem. Without
+    ``keypoints`` no time is spent on them, and none are found.
     """
 
     def __init__(
@@ -31,12 +32,14 @@ class DecodePool(Closing):
         preset: Preset,
         limits: Limits | None = None,
         sampling: Sampling | None = None,
+        keypoints: bool = True,
     ) -> None:
         if workers < 1:
             raise ValueError(f"a pool needs at least one worker, got {workers}")
         large = threading.Lock()
         self._workers = [
-            DecodeProcess(preset, limits or Limits(), large, sampling) for _ in range(workers)
+            DecodeProcess(preset, limits or Limits(), large, sampling, keypoints=keypoints)
+            for _ in range(workers)
         ]
 
     @property

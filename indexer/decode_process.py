@@ -18,9 +18,9 @@ from typing import Any
 import numpy as np
 
 from indexer.corpus import FoundFile
-from indexer.decode import Limits
 from indexer.decode_worker import Job, Opened, Problem, Result, Task
 from indexer.errors import DfindexError, MediaError
+from indexer.files import Limits
 from indexer.types import Preset, Reason, Span, UInt8
 from indexer.video import Sampling
 
@@ -70,8 +70,10 @@ class DecodeProcess:
         limits: Limits,
         large: threading.Lock,
         sampling: Sampling | None = None,
+        *,
+        keypoints: bool = True,
     ) -> None:
-        self._job = Job(preset, limits, sampling)
+        self._job = Job(preset, limits, sampling, keypoints)
         self._limits = limits
         self._large = large
         self._guard = threading.Lock()

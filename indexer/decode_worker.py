@@ -19,9 +19,9 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from indexer.decode import Limits
 from indexer.errors import MediaError
-from indexer.keypoints import keypoints
+from indexer.files import Limits
+from indexer.keypoints import Keypoints, keypoints
 from indexer.media import Media, Taken
 from indexer.preprocess import needed, prepare
 from indexer.types import Preset, Reason, Span, UInt8
@@ -35,11 +35,15 @@ _NO_IMAGE = Image.new("RGB", (1, 1))  # what has been shaped need not be kept
 
 @dataclass(frozen=True)
 class Job:
-    """How all files are to be prepared; videos are refused where there is no ``sampling``."""
+    """How all files are to be prepared; videos are refused where there is no ``sampling``.
+
+    ``keypoints`` are looked for, or else every picture has none.
+    """
 
     preset: Preset
     limits: Limits
     sampling: Sampling | None = None
+    keypoints: bool = True
 
 
 @dataclass(frozen=True)
@@ -130,8 +134,8 @@ def _send_pictures(connection: Connection, media: Media, job: Job) -> None:
 def _shaped(media: Media, job: Job) -> Iterator[tuple[Taken, UInt8, UInt8]]:
     for taken in media.pictures(needed(job.preset)):
         pixels = np.ascontiguousarray(prepare(taken.image, job.preset))
-        row = keypoints(taken.image).to_row()
-        yield replace(taken, image=_NO_IMAGE), pixels, row
+        found = keypoints(taken.image) if job.keypoints else Keypoints.none()
+        yield replace(taken, image=_NO_IMAGE), pixels, found.to_row()
 
 
 def _write(descriptor: int, data: memoryview) -> None:

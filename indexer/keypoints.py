@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import importlib.resources
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import cv2
 import numpy as np
@@ -74,15 +74,13 @@ class Keypoints:
     @classmethod
     def joined(cls, each: Sequence[Keypoints]) -> Keypoints:
         """Put the keypoints of several pictures into one value, in their order."""
-        names = ("codes", "points", "sizes", "angles", "words")
-        every = [*each, cls.none()]
+        every, names = [*each, cls.none()], [of.name for of in fields(cls)]
         return cls(*(np.concatenate([getattr(one, name) for one in every]) for name in names))
 
     def thinned(self, count: int) -> Keypoints:
         """Return about ``count`` of them, evenly over all sizes."""
         kept = np.linspace(0, len(self) - 1, min(count, len(self))).astype(np.int64)
-        names = ("codes", "points", "sizes", "angles", "words")
-        return Keypoints(*(getattr(self, name)[kept] for name in names))
+        return Keypoints(*(getattr(self, of.name)[kept] for of in fields(self)))
 
     def to_row(self) -> UInt8:
         """Pack at most `COUNT` keypoints into (ROW_BYTES,) uint8."""

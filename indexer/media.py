@@ -11,16 +11,9 @@ from dataclasses import dataclass
 from PIL import Image
 
 from indexer.closing import Closing
-from indexer.decode import (
-    DecodedImage,
-    Limits,
-    check_bytes,
-    decode_image,
-    open_file,
-    peek_pixels,
-    read_rest,
-)
+from indexer.decode import DecodedImage, decode_image, peek_pixels
 from indexer.errors import MediaError
+from indexer.files import Limits, check_bytes, open_file, read_rest
 from indexer.sniff import SNIFFED
 from indexer.types import Reason, Span
 from indexer.video import Sampling, Video, is_film, sampled, video_in

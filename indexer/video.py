@@ -17,8 +17,8 @@ from typing import Protocol
 
 from PIL import Image
 
-from indexer.decode import Limits, open_file, read_rest
 from indexer.errors import MediaError
+from indexer.files import Limits, open_file, read_rest
 from indexer.sniff import SNIFFED, named_kind
 from indexer.types import Reason, Span
 

@@ -19,8 +19,9 @@ import av.error
 import av.logging
 import av.stream
 
-from indexer.decode import Limits, check_pixels
+from indexer.decode import check_pixels
 from indexer.errors import MediaError
+from indexer.files import Limits
 from indexer.types import Reason
 from indexer.video import Shown
 from indexer.video_picture import picture, shown_size

@@ -14,9 +14,10 @@ from PIL import Image
 
 from indexer.colour import to_srgb
 from indexer.corpus import is_frame_name
-from indexer.decode import DecodedImage, Limits, check_pixels, decode_image, read_file
+from indexer.decode import DecodedImage, check_pixels, decode_image
 from indexer.decode_calm import calm
 from indexer.errors import MediaError
+from indexer.files import Limits, read_file
 from indexer.sniff import named_kind
 from indexer.types import Reason
 from indexer.video import Shown

@@ -17,13 +17,12 @@ from PIL import Image
 from indexer.preprocess import prepare
 from indexer.store.space import Space
 from indexer.types import Encoder, Float32, Int64, unit
-from search.keypoint_votes import query_keypoints, votes
+from search.keypoint_votes import WORTH, query_keypoints, votes
 from search.views import views
 
 BY_VIEW = 8  # nearest samples of each view that are considered
 NEAR = 6  # nearest samples worth a look at their pixels, of the picture and of its views
 MOST_SHARED = 12  # samples worth a look for their votes
-SHARED = 2.5  # votes worth a look: most strangers have fewer
 
 
 @dataclass(frozen=True)
@@ -62,11 +61,10 @@ def candidates(
     are considered.
     """
     near = _ranked(space, vector[None], count, allowed)
-    others = vectors_of(views(image)[1:], encoder) if thorough else vector[None]
-    by_view = _ranked(space, others, BY_VIEW, allowed)[:NEAR]
+    by_view = _by_view(image, space, encoder, allowed) if thorough else []
     shared = _votes(image, space, allowed)
     by_votes = sorted(shared, key=lambda one: (-shared[one], one))
-    worth = [one for one in by_votes if shared[one] >= SHARED][:MOST_SHARED]
+    worth = [one for one in by_votes if shared[one] >= WORTH][:MOST_SHARED]
     promising = _in_turns(worth, near[:NEAR], by_view)
     order = list(dict.fromkeys([*promising, *_in_turns(by_votes, near)]))[:count]
     scores = _scores(space, vector, order)
@@ -76,6 +74,14 @@ def candidates(
         for one in order
         if one in scores
     ]
+
+
+def _by_view(
+    image: Image.Image, space: Space, encoder: Encoder, allowed: Int64 | None
+) -> list[int]:
+    """Return the samples nearest to any other view of the picture than the whole of it."""
+    vectors = vectors_of(views(image)[1:], encoder)
+    return _ranked(space, vectors, BY_VIEW, allowed)[:NEAR]
 
 
 def _in_turns(*lists: Sequence[int]) -> list[int]:

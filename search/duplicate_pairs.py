@@ -16,18 +16,19 @@ from indexer.store.catalog import Catalog
 from indexer.store.space import Space
 from indexer.types import Int64, Sample
 from search.calibration import null_scores
-from search.compare import Comparison
 from search.evidence import compare_decoded, open_sample
 from search.features import LocalFeatures, local_features
-from search.keypoint_votes import votes
+from search.keypoint_votes import WORTH, votes
+from search.results import Match
+from search.verdict import Verdict
 
 NEIGHBOURS = 10  # of each sample that are considered
 BATCH = 512  # samples searched for at once
 STRANGERS = 0.99  # share of the samples whose nearest other one is a stranger, at least
 SURELY_NEAR = 0.95  # cosine: where so many are copies that the strangers' cannot be told
 ASKED = 100  # keypoints of a sample that are searched for, spread over all its sizes
-SHARED = 2.5  # votes: most strangers have fewer
 KEYPOINTS_UP_TO = 30_000  # samples: beyond, their keypoints would take more than 600 MB
+WHOLE = 0.95  # of a picture's area: what shows less of another is the narrower view
 KEPT_OPEN = 256  # pictures in memory with their local features
 
 
@@ -38,6 +39,27 @@ class Pair:
     first: int
     second: int
     score: float
+
+
+@dataclass(frozen=True)
+class Relation:
+    """What two samples are to each other; ``narrower`` is the one that is a part of the other."""
+
+    verdict: Verdict
+    narrower: int | None = None
+
+
+def related(
+    relate: Callable[[Pair], Relation | None],
+    pairs: Sequence[Pair],
+    progress: Callable[[str, float], object] = lambda step, share: None,
+) -> Iterator[tuple[Pair, Relation | None]]:
+    """Yield each pair with its relation, on all cores; None stands for a file that is gone."""
+    with ThreadPoolExecutor(os.cpu_count() or 1, "verify") as threads:
+        found = threads.map(relate, pairs)
+        for done, (pair, relation) in enumerate(zip(pairs, found, strict=True), start=1):
+            progress("comparing pixels", done / len(pairs))
+            yield pair, relation
 
 
 def candidate_pairs(space: Space, ids: Int64, *, min_score: float | None = None) -> list[Pair]:
@@ -68,24 +90,13 @@ class PairVerifier:
         self._catalog, self._space, self._samples = catalog, space, samples
         self._opened = lru_cache(KEPT_OPEN)(self._open)
 
-    def verify(
-        self,
-        pairs: Sequence[Pair],
-        progress: Callable[[str, float], object] = lambda step, share: None,
-    ) -> Iterator[tuple[Pair, Comparison | None]]:
-        """Yield each pair, compared; None stands for one with a file that is gone or changed."""
-        with ThreadPoolExecutor(os.cpu_count() or 1, "verify") as threads:
-            compared = threads.map(self.compare, pairs)
-            for done, (pair, found) in enumerate(zip(pairs, compared, strict=True), start=1):
-                progress("comparing pixels", done / len(pairs))
-                yield pair, found
-
-    def compare(self, pair: Pair) -> Comparison | None:
-        """Compare two samples, the first as the query; None where a file is gone or changed."""
+    def relate(self, pair: Pair) -> Relation | None:
+        """Compare the pixels of two samples; None where a file is gone or changed."""
         first, second = self._opened(pair.first), self._opened(pair.second)
         if first is None or second is None:
             return None
-        return compare_decoded(first[0], second[0], (first[1], second[1]))
+        found = compare_decoded(first[0], second[0], (first[1], second[1]))
+        return Relation(found.verdict, narrower=_narrower(pair, found.match))
 
     def score(self, first: int, second: int) -> float:
         """Return the cosine similarity of two samples."""
@@ -95,6 +106,15 @@ class PairVerifier:
     def _open(self, id_: int) -> tuple[DecodedImage, LocalFeatures] | None:
         decoded = open_sample(self._catalog, self._samples[id_])
         return None if decoded is None else (decoded, local_features(decoded.image))
+
+
+def _narrower(pair: Pair, match: Match | None) -> int | None:
+    """Return which picture lies wholly within the other, without covering it."""
+    if match is None:
+        return None
+    if match.query_overlap >= WHOLE > match.sample_overlap:
+        return pair.first
+    return pair.second if match.sample_overlap >= WHOLE > match.query_overlap else None
 
 
 def _near_from(space: Space) -> float:
@@ -113,7 +133,7 @@ def _sharing_keypoints(space: Space, ids: Int64) -> Iterator[tuple[int, int]]:
             answers = threads.map(lambda query: votes(query, space.keypoints), queries)
             for own, shared in zip(numbers[mine].tolist(), answers, strict=True):
                 for other, found in shared.items():
-                    if found >= SHARED and other != own and other in wanted:
+                    if found >= WORTH and other != own and other in wanted:
                         yield min(own, other), max(own, other)
 
 

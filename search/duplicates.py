@@ -1,4 +1,4 @@
-"""Near-duplicates of a corpus in groups, each with the picture that stands for it."""
+"""Near-duplicates of a corpus in groups, each with the picture or video that stands for it."""
 
 from __future__ import annotations
 
@@ -12,12 +12,9 @@ from indexer.store.catalog import Catalog
 from indexer.store.decisions import Decision, Decisions
 from indexer.store.space import Space
 from indexer.types import Int64, Kind, Sample
-from search.compare import Comparison
-from search.duplicate_pairs import Pair, PairVerifier, candidate_pairs
-from search.verdict import Verdict
-
-COPIES = (Verdict.EXACT, Verdict.COPY, Verdict.ALTERED_COPY)
-WHOLE = 0.95  # of a picture's area: what shows less of another is the narrower view
+from search.duplicate_pairs import Pair, PairVerifier, Relation, candidate_pairs, related
+from search.duplicate_videos import VideoPairs
+from search.verdict import COPIES, Verdict
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,7 +59,28 @@ class _Link:
     """Two samples that belong together."""
 
     pair: Pair
-    comparison: Comparison | None  # None where a person said so
+    relation: Relation | None  # None where a person said so
+
+
+@dataclass(frozen=True)
+class _Comparer:
+    """Compares pictures with pictures, and videos with videos."""
+
+    images: PairVerifier
+    videos: VideoPairs
+
+    def candidates(self, space: Space, images: Int64, min_score: float | None) -> list[Pair]:
+        pairs = candidate_pairs(space, images, min_score=min_score)
+        return pairs + self.videos.candidates(min_score=min_score)
+
+    def relate(self, pair: Pair) -> Relation | None:
+        films = (pair.first in self.videos, pair.second in self.videos)
+        if films[0] is not films[1]:
+            return None
+        return self.videos.relate(pair) if films[0] else self.images.relate(pair)
+
+    def score(self, first: int, second: int) -> float:
+        return self.images.score(first, second)
 
 
 def find_duplicates(
@@ -73,35 +91,52 @@ def find_duplicates(
     min_score: float | None = None,
     progress: Callable[[str, float], object] = lambda step, share: None,
 ) -> Duplicates:
-    """Group the near-duplicates among the images of a space, or among the ``allowed`` ids.
+    """Group the near-duplicates of a space, or among the ``allowed`` ids: images, and videos.
 
-    Copies are verified by their pixels; a decision that two pictures are the same or different
-    stands above that. Further paths of one content are exact members of its group. ``progress``
-    hears the share of each step that is done.
+    Copies are verified by their pixels; a decision that two of them are the same or different
+    stands above that. A video is one member, which its first frame stands for. Further paths of
+    one content are exact members of its group. ``progress`` hears the share of each step that is
+    done.
     """
     ids = space.ids() if allowed is None else np.intersect1d(space.ids(), allowed)
-    samples = {one.id: one for one in catalog.samples(ids.tolist()) if one.kind is Kind.IMAGE}
-    ids = np.array(sorted(samples), dtype=np.int64)
+    found = catalog.samples(ids.tolist())
+    images = {one.id: one for one in found if one.kind is Kind.IMAGE}
+    videos = _first_frames(found)
+    samples = images | videos
     decisions = Decisions(catalog)
+    comparer = _Comparer(
+        PairVerifier(catalog, space, images), VideoPairs(catalog, space, list(videos.values()))
+    )
     pairs = [
         pair
-        for pair in candidate_pairs(space, ids, min_score=min_score)
+        for pair in comparer.candidates(space, np.array(sorted(images), np.int64), min_score)
         if _decided(decisions, samples, pair.first, pair.second) is None
     ]
     progress("looking for pairs", 1.0)
-    verifier = PairVerifier(catalog, space, samples)
     links = [
-        _Link(pair, found)
-        for pair, found in verifier.verify(pairs, progress)
-        if found is not None and found.verdict in COPIES
+        _Link(pair, relation)
+        for pair, relation in related(comparer.relate, pairs, progress)
+        if relation is not None and relation.verdict in COPIES
     ]
-    links += _said_same(verifier, samples, decisions)
+    links += _said_same(comparer, samples, decisions)
     paths = _further_paths(catalog, samples)
     sizes = dict(catalog.query("SELECT sha256, bytes FROM media"))
     sets = _joined(links, samples, decisions) + [{one} for one in paths]
-    groups = [_group(members, links, samples, paths, sizes, verifier) for members in _merged(sets)]
+    groups = [_group(members, links, samples, paths, sizes, comparer) for members in _merged(sets)]
     groups.sort(key=lambda group: (-len(group.members), group.id))
     return Duplicates(groups=tuple(groups), pairs_checked=len(pairs))
+
+
+def _first_frames(samples: Iterable[Sample]) -> dict[int, Sample]:
+    """Return the first frame of each video, by its id."""
+    frames = sorted(
+        (one for one in samples if one.kind is Kind.FRAME),
+        key=lambda one: (one.time_s or 0.0, one.id),
+    )
+    first: dict[str, Sample] = {}
+    for one in frames:
+        first.setdefault(one.sha256, one)
+    return {one.id: one for one in first.values()}
 
 
 def _decided(
@@ -111,7 +146,7 @@ def _decided(
 
 
 def _said_same(
-    verifier: PairVerifier, samples: dict[int, Sample], decisions: Decisions
+    comparer: _Comparer, samples: dict[int, Sample], decisions: Decisions
 ) -> list[_Link]:
     """Return the links that people made between samples that are here."""
     by_content = {one.sha256: one.id for one in samples.values()}
@@ -119,7 +154,7 @@ def _said_same(
     for one in decisions.all:
         if one.decision is Decision.SAME and {one.first, one.second} <= by_content.keys():
             first, second = sorted((by_content[one.first], by_content[one.second]))
-            links.append(_Link(Pair(first, second, verifier.score(first, second)), None))
+            links.append(_Link(Pair(first, second, comparer.score(first, second)), None))
     return links
 
 
@@ -145,7 +180,7 @@ def _joined(
     Two sets stay apart where any of one was called different from any of the other.
     """
     sets: dict[int, set[int]] = {}
-    for link in sorted(links, key=lambda link: (link.comparison is not None, -link.pair.score)):
+    for link in sorted(links, key=lambda link: (link.relation is not None, -link.pair.score)):
         one = sets.setdefault(link.pair.first, {link.pair.first})
         other = sets.setdefault(link.pair.second, {link.pair.second})
         apart = any(
@@ -175,7 +210,7 @@ def _group(
     samples: dict[int, Sample],
     paths: dict[int, list[str]],
     sizes: dict[str, int],
-    verifier: PairVerifier,
+    comparer: _Comparer,
 ) -> Group:
     inside = {
         (link.pair.first, link.pair.second): link for link in links if link.pair.first in members
@@ -184,7 +219,7 @@ def _group(
     found = [Member(sample=samples[first], score=1.0, verdict=Verdict.EXACT)]
     for one in sorted(members - {first}):
         low, high = sorted((first, one))
-        found.append(_member(samples[one], inside.get((low, high)), first, verifier))
+        found.append(_member(samples[one], inside.get((low, high)), first, comparer))
     for member in tuple(found):
         copies = (replace(member.sample, path=path) for path in paths.get(member.sample.id, ()))
         found += [replace(member, sample=copy) for copy in copies]
@@ -192,16 +227,16 @@ def _group(
     return Group(id=min(members), representative=samples[first], members=tuple(found))
 
 
-def _member(sample: Sample, link: _Link | None, first: int, verifier: PairVerifier) -> Member:
+def _member(sample: Sample, link: _Link | None, first: int, comparer: _Comparer) -> Member:
     """Describe a member against the representative, comparing them where nobody did yet."""
     if link is None:
         low, high = sorted((first, sample.id))
-        pair = Pair(low, high, verifier.score(low, high))
-        compared = verifier.compare(pair)
-        verdict = Verdict.SIMILAR if compared is None else compared.verdict
+        pair = Pair(low, high, comparer.score(low, high))
+        relation = comparer.relate(pair)
+        verdict = Verdict.SIMILAR if relation is None else relation.verdict
         return Member(sample=sample, score=pair.score, verdict=verdict)
-    verdict = Verdict.COPY if link.comparison is None else link.comparison.verdict
-    decided = link.comparison is None
+    verdict = Verdict.COPY if link.relation is None else link.relation.verdict
+    decided = link.relation is None
     return Member(sample=sample, score=link.pair.score, verdict=verdict, decided=decided)
 
 
@@ -214,14 +249,8 @@ def _representative(
     """Choose the widest view, then the largest picture, then the least compressed one."""
     narrower = dict.fromkeys(members, 0)
     for link in links:
-        match = None if link.comparison is None else link.comparison.match
-        if match is None:
-            continue
-        # what lies wholly within the other, without covering it, shows less
-        if match.query_overlap >= WHOLE > match.sample_overlap:
-            narrower[link.pair.first] += 1
-        if match.sample_overlap >= WHOLE > match.query_overlap:
-            narrower[link.pair.second] += 1
+        if link.relation is not None and link.relation.narrower is not None:
+            narrower[link.relation.narrower] += 1
 
     def rank(one: int) -> tuple[int, int, int, int]:
         sample = samples[one]

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from indexer.decode import DecodedImage, Limits, decode_image, read_file
+from indexer.decode import DecodedImage, decode_image
 from indexer.errors import MediaError
+from indexer.files import read_unchanged
 from indexer.store.catalog import Catalog
 from indexer.types import Kind, Sample
 from search.compare import Comparison, compare_images
@@ -52,10 +52,8 @@ def open_sample(catalog: Catalog, sample: Sample) -> DecodedImage | None:
         frames = frames_at(path, times, at_least=NEEDED_SIDE, sha256=sample.sha256)
         return frames[0] if frames else None
     try:
-        data = read_file(path, limits=Limits())
-        if hashlib.sha256(data).hexdigest() != sample.sha256:
-            return None
-        return decode_image(data, at_least=NEEDED_SIDE)
+        data = read_unchanged(path, sample.sha256)
+        return None if data is None else decode_image(data, at_least=NEEDED_SIDE)
     except MediaError:
         return None  # it could be read when it was indexed: it has changed since
 

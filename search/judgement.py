@@ -16,15 +16,13 @@ from indexer.types import Sample
 from search.calibration import NullScores, null_scores
 from search.compare import Comparison
 from search.results import Hit
-from search.verdict import Verdict
+from search.verdict import COPIES, Verdict
 
 # Without verification a hit is called similar when no more than this share of pictures without
 # a copy in the corpus has one that scores as high.
 SIMILAR_FPR = 0.01
 SIMILAR_AT_LEAST = 0.9  # where the corpus is too small to tell
 SIMILAR_VOTES = 10.0  # of keypoints: few strangers reach as many
-
-_COPIES = (Verdict.EXACT, Verdict.COPY, Verdict.ALTERED_COPY)
 
 
 @dataclass(frozen=True)
@@ -59,7 +57,7 @@ class Judge:
         decided = self._decisions.about(sha256, candidate.sample.sha256)
         if candidate.exact:
             verdict, confidence = Verdict.EXACT, 1.0
-        elif compared is not None and compared.verdict in _COPIES:
+        elif compared is not None and compared.verdict in COPIES:
             # A verified copy stands above whatever was only near.
             verdict, match = compared.verdict, compared.match
             confidence = 0.5 + 0.499 * float(compared.score or 0.0)
@@ -67,7 +65,7 @@ class Judge:
             verdict = Verdict.NOT_ASSESSABLE
         if decided is Decision.DIFFERENT:
             verdict, confidence = Verdict.UNRELATED, 0.0
-        elif decided is Decision.SAME and verdict not in _COPIES:
+        elif decided is Decision.SAME and verdict not in COPIES:
             verdict, confidence = Verdict.COPY, 1.0
         return Hit(
             rank=1,

@@ -14,8 +14,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from indexer.decode import Limits, decode_image, read_file
+from indexer.decode import decode_image
 from indexer.errors import UsageError
+from indexer.files import Limits, read_file
 from indexer.preprocess import needed, prepare
 from indexer.store.reader import IndexReader
 from indexer.store.space import Space
@@ -70,9 +71,9 @@ class Searcher:
 
     def __init__(self, reader: IndexReader, space: Space, encoder: Encoder) -> None:
         space.check(encoder.spec)
-        self.reader = self._reader = reader
-        self.space = self._space = space
-        self.encoder = self._encoder = encoder
+        self.reader = reader
+        self.space = space
+        self.encoder = encoder
         self._judge = Judge(reader.catalog, space)
 
     def search(
@@ -96,11 +97,11 @@ class Searcher:
         if k < 1:
             raise UsageError(f"expected at least one hit to be asked for, got -k {k}")
         threshold = self._judge.threshold(min_score, max_fpr)
-        _ = self._encoder.device  # a deferred encoder is loaded now, and not on the clock
+        _ = self.encoder.device  # a deferred encoder is loaded now, and not on the clock
         clock = Clock()
         picture = self.read(path)
         clock.lap("embed")
-        allowed = allowed_ids(self._reader.catalog, where)
+        allowed = allowed_ids(self.reader.catalog, where)
         candidates = self._candidates(
             picture, max(k, VERIFIED), allowed, threshold, thorough=verify
         )
@@ -138,11 +139,11 @@ class Searcher:
         threshold = self._judge.threshold(min_score, max_fpr)
         clock = Clock()
         clock.lap("embed")
-        stored = self._space.embeddings(set(ids))
-        allowed = allowed_ids(self._reader.catalog, where)
-        scores, found = self._space.neighbours(stored.vectors, k, allowed=allowed)
+        stored = self.space.embeddings(set(ids))
+        allowed = allowed_ids(self.reader.catalog, where)
+        scores, found = self.space.neighbours(stored.vectors, k, allowed=allowed)
         wanted = np.union1d(found[found >= 0], stored.ids).tolist()
-        samples = {one.id: one for one in self._reader.catalog.samples(wanted)}
+        samples = {one.id: one for one in self.reader.catalog.samples(wanted)}
         clock.lap("retrieve")
         clock.lap("verify")
         common = (self._searched(), self._completeness(), clock.timing())
@@ -164,16 +165,16 @@ class Searcher:
 
     def warm(self) -> None:
         """Load the encoder and the vectors, which the first search would otherwise wait for."""
-        _ = self._encoder.device, self._judge.similar_from
+        _ = self.encoder.device, self._judge.similar_from
 
     def read(self, path: Path) -> Picture:
         """Decode and embed a query; raise MediaError where it cannot be read."""
         limits = Limits()
         data = read_file(path, limits=limits)
-        preset = self._encoder.spec.preset
+        preset = self.encoder.spec.preset
         # As the index was made: at a reduced scale a picture's vector is a slightly other one.
         decoded = decode_image(data, limits=limits, at_least=needed(preset))
-        features = self._encoder.encode(prepare(decoded.image, preset)[None])
+        features = self.encoder.encode(prepare(decoded.image, preset)[None])
         return Picture(
             path=str(path),
             sha256=hashlib.sha256(data).hexdigest(),
@@ -197,8 +198,8 @@ class Searcher:
         promising = candidates(
             picture.image,
             picture.vector,
-            self._space,
-            self._encoder,
+            self.space,
+            self.encoder,
             count=count * DEFAULT_FRAMES if self._has_frames else count,
             allowed=allowed,
             thorough=thorough,
@@ -207,7 +208,7 @@ class Searcher:
         found = [Candidate(one, score, 0.0, False) for one, score in exact.items()]
         found += [one for one in promising if one.id not in exact]
         found = [one for one in found if one.score >= threshold]
-        samples = {one.id: one for one in self._reader.catalog.samples([one.id for one in found])}
+        samples = {one.id: one for one in self.reader.catalog.samples([one.id for one in found])}
         return [
             Found(samples[one.id], one.score, one.id in exact, one.votes, one.promising)
             for one in _best_frames(found, samples)[: count + len(exact)]
@@ -215,11 +216,11 @@ class Searcher:
 
     @cached_property
     def _has_frames(self) -> bool:
-        return self._reader.catalog.sample_counts()[Kind.FRAME] > 0
+        return self.reader.catalog.sample_counts()[Kind.FRAME] > 0
 
     def _compared(self, picture: Picture, candidates: Sequence[Found]) -> dict[int, Comparison]:
         """Compare the pixels of the candidates that are not the same file anyway."""
-        verifier = Verifier(self._reader.catalog, picture.data)
+        verifier = Verifier(self.reader.catalog, picture.data)
         looked_at = [one.sample for one in candidates if one.promising][:VERIFIED]
         with ThreadPoolExecutor(os.cpu_count() or 1, "verify") as threads:
             found = list(threads.map(verifier.compare, looked_at))
@@ -228,10 +229,10 @@ class Searcher:
 
     def _exact(self, picture: Picture, allowed: Int64 | None) -> dict[int, float]:
         """Return the scores of samples with the query's very bytes."""
-        ids = self._reader.catalog.find(picture.sha256)
+        ids = self.reader.catalog.find(picture.sha256)
         if allowed is not None:
             ids = [one for one in ids if one in set(allowed.tolist())]
-        stored = self._space.embeddings(ids)
+        stored = self.space.embeddings(ids)
         scores = stored.vectors @ picture.vector
         return dict(zip(stored.ids.tolist(), scores.tolist(), strict=True))
 
@@ -241,14 +242,14 @@ class Searcher:
 
     def _searched(self) -> Searched:
         return Searched(
-            path=str(self._reader.folder.path),
-            generation=self._reader.catalog.generation,
-            space=self._space.row.name,
-            fingerprint=self._space.row.fingerprint,
+            path=str(self.reader.folder.path),
+            generation=self.reader.catalog.generation,
+            space=self.space.row.name,
+            fingerprint=self.space.row.fingerprint,
         )
 
     def _completeness(self) -> Completeness:
-        counts = self._reader.catalog.media_counts()
+        counts = self.reader.catalog.media_counts()
         return Completeness(seen=counts.seen, indexed=counts.indexed, failed=counts.failed)
 
 

@@ -14,3 +14,6 @@ class Verdict(StrEnum):
     SIMILAR = "similar"
     UNRELATED = "unrelated"
     NOT_ASSESSABLE = "not_assessable"
+
+
+COPIES = (Verdict.EXACT, Verdict.COPY, Verdict.ALTERED_COPY)

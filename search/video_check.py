@@ -9,7 +9,7 @@ import numpy as np
 
 from indexer.decode import DecodedImage
 from search.evidence import NEEDED_SIDE, compare_decoded
-from search.verdict import Verdict
+from search.verdict import COPIES, Verdict
 from search.video_frames import frames_at
 from search.video_match import Segment, Track
 from search.video_results import CheckedFrame
@@ -17,7 +17,6 @@ from search.video_results import CheckedFrame
 CHECKED = 3  # pairs of frames a video
 AROUND = tuple(step / 30 for step in range(-6, 7))  # seconds by which an offset may be off
 SMALL = 32  # pixels
-COPIES = (Verdict.EXACT, Verdict.COPY, Verdict.ALTERED_COPY)
 
 
 def chosen_times(

@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from indexer.corpus import FoundFile, as_text
-from indexer.decode import Limits
 from indexer.decode_pool import DecodePool, Prepared
 from indexer.errors import MediaError
+from indexer.files import Limits
 from indexer.store.catalog import Catalog, FrameRow
 from indexer.store.space import Space
 from indexer.types import Encoder, Float32, Int64, Reason, Span, UInt8, unit
@@ -56,7 +56,7 @@ def read_clip(
         raise MediaError(Reason.UNREADABLE, message) from error
     file = FoundFile(raw=raw, path=as_text(raw), size=status.st_size, mtime_ns=status.st_mtime_ns)
     with DecodePool(
-        workers=1, preset=encoder.spec.preset, limits=limits, sampling=sampling
+        workers=1, preset=encoder.spec.preset, limits=limits, sampling=sampling, keypoints=False
     ) as pool:
         frames, vectors = _embedded(pool.map([file]), encoder)
     last = frames[-1]

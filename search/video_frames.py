@@ -6,8 +6,9 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from indexer.decode import DecodedImage, Limits
+from indexer.decode import DecodedImage
 from indexer.errors import MediaError
+from indexer.files import Limits
 from indexer.media import Media
 from indexer.video import Sampling
 

@@ -16,6 +16,7 @@ from search.video_check import check_times, chosen_times, verdict_of
 from search.video_clip import Clip, Indexed, indexed, read_clip
 from search.video_compare import Laid, best_match, judged, lay, matched
 from search.video_results import CheckedFrame, VideoHit, VideoQuery, VideoSearchResult
+from search.video_votes import content_votes
 
 NEAREST = 40  # samples retrieved for each frame of the query
 CANDIDATES = 50  # videos that are aligned
@@ -99,14 +100,7 @@ class VideoSearcher:
             exact = np.intersect1d(exact, allowed).tolist()
         samples = self._reader.catalog.samples([*exact, *np.unique(ids[ids >= 0]).tolist()])
         content = {one.id: one.sha256 for one in samples}
-        votes: dict[str, float] = {content[one]: np.inf for one in exact}
-        for row, found in zip(scores, ids, strict=True):
-            best: dict[str, float] = {}
-            for score, one in zip(row.tolist(), found.tolist(), strict=True):
-                if one in content:
-                    best[content[one]] = max(score, best.get(content[one], -1.0))
-            for sha256, score in best.items():
-                votes[sha256] = votes.get(sha256, 0.0) + score**4
+        votes = content_votes(scores, ids, content) | {content[one]: np.inf for one in exact}
         nearest = sorted(votes, key=lambda one: (-votes[one], one))[:CANDIDATES]
         videos = indexed(self._reader.catalog, self._space, nearest)
         aligned = [_found(clip, one) for one in videos]

@@ -15,6 +15,7 @@ from training.edits import training_pair
 from training.photos import Pyramid, order_of
 
 WEAKEST = 0.1
+EASIEST = 0.3  # of a step's strength: hard edits alone teach mostly noise
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ class StepViews(Dataset[Batch]):
         for slot, picture in enumerate(chosen):
             rng = np.random.default_rng((plan.seed, step, slot))
             other = self.sources[(picture + int(rng.integers(1, total))) % total]
-            strength = plan.strength(step)
+            strength = plan.strength(step) * rng.uniform(EASIEST, 1)
             one, two, trace = training_pair(self.sources[picture], other, rng, plan.size, strength)
             first.append(one.pixels)
             second.append(two.pixels)

@@ -153,7 +153,7 @@ def cover(view: View, rng: Rng, strength: float, other: Pyramid) -> View:
     """Paste another picture, shapes or words onto the view; hidden parts no longer count."""
     pixels, visible = view.pixels.copy(), view.visible.copy()
     size = pixels.shape[0]
-    if rng.random() < 0.2 * strength:
+    if rng.random() < 0.3 * strength:
         width, height = (rng.uniform(0.12, 0.55, 2) * size).astype(int)
         left, top = int(rng.uniform(0, size - width)), int(rng.uniform(0, size - height))
         patch = other_picture(other)(rng, size)
@@ -162,7 +162,7 @@ def cover(view: View, rng: Rng, strength: float, other: Pyramid) -> View:
         visible[top : top + height, left : left + width] = 0
     if rng.random() < 0.2 * strength:
         shapes(pixels, rng)
-    if rng.random() < 0.25 * strength:
+    if rng.random() < 0.3 * strength:
         write(pixels, rng)
     return replace(view, pixels=pixels, visible=visible)
 

@@ -52,8 +52,8 @@ def build(
     Every file ends as indexed or in dfindex failures, none is skipped in silence. Of a video 12
     frames are taken; with --frames-folder each folder of pictures at or below DIR is one video.
     """
+    from dfindex.building import build_report
     from dfindex.cli.progress import shown_progress
-    from dfindex.index import build_report
     from dfindex.tables import build_summary
 
     if not paths and not given["frames_folder"]:

@@ -53,14 +53,14 @@ def detect(
     strict: bool,
     as_json: bool,
 ) -> int:
-    """Ask an encoder's own head how likely pictures are fake.
+    """Ask an encoder's own head how likely pictures and videos are fake.
 
     Give --encoder a forensic encoder; the packaged one has no such head. A threshold does not
     transfer from one kind of picture to another: calibrate on real pictures of your own.
     """
     from dfindex.detection import Detector
+    from dfindex.encoders import open_encoder
     from dfindex.forensic_tables import detections_table
-    from dfindex.index import open_encoder
 
     opened = open_encoder(encoder, device, precision, preset=preset, engine=engine)
     detector = Detector(opened, index=index)

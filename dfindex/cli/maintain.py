@@ -101,8 +101,8 @@ def _orientation(
 ) -> int:
     from dfindex.calibrating import check_orientation
     from dfindex.detection import Detector
+    from dfindex.encoders import open_encoder
     from dfindex.forensic_tables import orientation_summary
-    from dfindex.index import open_encoder
 
     device, precision, preset = how
     opened = open_encoder(encoder, device, precision, preset=preset)

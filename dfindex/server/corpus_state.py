@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dfindex.index import Index, Status
+from dfindex.index import Index
+from dfindex.status import Status
 
 _MOST_FACETS = 200
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from dfindex.index import open_encoder
+from dfindex.encoders import open_encoder
 from dfindex.server.batching import Batcher
 from dfindex.server.metrics import Metrics
 from dfindex.server.settings import ServerSettings

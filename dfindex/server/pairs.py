@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import threading
 from collections import OrderedDict
 from dataclasses import dataclass
@@ -13,8 +12,9 @@ from dfindex.layers import Layers, layers_of
 from dfindex.server.errors import Problem
 from dfindex.server.media import gone, path_of
 from dfindex.server.service import Service, unknown_sample
-from indexer.decode import Limits, decode_image, read_file
+from indexer.decode import decode_image
 from indexer.errors import MediaError
+from indexer.files import read_unchanged
 from indexer.types import Sample
 from search.compare import Comparison, compare_images
 
@@ -96,9 +96,9 @@ def _compared(a: Side, b: Side) -> Pair:
             "size": f"{one.width} × {one.height}",
             "format": one.format,
             "bytes": f"{len(data):,}",
-            "sha256": hashlib.sha256(data).hexdigest(),
+            "sha256": side.sha256,
         }
-        for one, data in zip(pictures, (first, second), strict=True)
+        for side, one, data in zip((a, b), pictures, (first, second), strict=True)
     )
     return Pair(
         comparison=comparison,
@@ -110,9 +110,9 @@ def _compared(a: Side, b: Side) -> Pair:
 
 def _bytes(side: Side) -> bytes:
     try:
-        data = read_file(side.path, limits=Limits())
+        data = read_unchanged(side.path, side.sha256)
     except MediaError as error:
         raise gone() from error
-    if hashlib.sha256(data).hexdigest() != side.sha256:
+    if data is None:
         raise gone()
     return data

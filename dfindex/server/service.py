@@ -26,7 +26,7 @@ from dfindex.server.settings import ServerSettings
 from dfindex.server.uploads import Upload, UploadStore
 from dfindex.server.vetting import Vetting
 from indexer.closing import Closing
-from indexer.decode import Limits
+from indexer.files import Limits
 from indexer.types import Sample
 from search.results import SearchResult
 from search.video_results import VideoSearchResult

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from indexer.closing import Closing
 from indexer.corpus import FoundFile
-from indexer.decode import Limits, read_file
 from indexer.decode_process import DecodeProcess
+from indexer.files import Limits, read_file
 from indexer.sniff import SNIFFED, named_kind
 from indexer.types import Preset
 
@@ -23,7 +23,7 @@ class Vetting(Closing):
     def __init__(self, *, workers: int, limits: Limits) -> None:
         large = threading.Lock()
         self._limits = limits
-        self._all = [DecodeProcess(_PRESET, limits, large) for _ in range(workers)]
+        self._all = [DecodeProcess(_PRESET, limits, large, keypoints=False) for _ in range(workers)]
         self._idle: queue.SimpleQueue[DecodeProcess] = queue.SimpleQueue()
         for process in self._all:
             self._idle.put(process)

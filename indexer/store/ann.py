@@ -72,7 +72,7 @@ class FaissIndex:
         cls, batches: Iterable[Embeddings], *, count: int, dim: int, exact_up_to: int = EXACT_UP_TO
     ) -> FaissIndex:
         """Build an index over ``count`` vectors that come in batches, holding one at a time."""
-        faiss = _faiss()
+        faiss = faiss_module()
         if count <= exact_up_to:
             inner, kind = faiss.IndexFlatIP(dim), "flat"
         else:
@@ -90,7 +90,7 @@ class FaissIndex:
     @classmethod
     def load(cls, path: Path, kind: str) -> FaissIndex:
         """Read a saved index; raise IndexDamagedError where FAISS cannot."""
-        faiss = _faiss()
+        faiss = faiss_module()
         try:
             return cls(faiss.read_index(str(path)), kind)
         except RuntimeError as error:
@@ -113,7 +113,7 @@ class FaissIndex:
         excluded: Int64 | None = None,
     ) -> tuple[Float32, Int64]:
         """See `VectorIndex.search`."""
-        faiss = _faiss()
+        faiss = faiss_module()
         faiss.cvar.distance_compute_blas_threshold = _BLAS_FROM_QUERIES
         selector = _selector(allowed, excluded)
         if self._kind == "flat":
@@ -127,17 +127,17 @@ class FaissIndex:
 
     def save(self, path: Path) -> None:
         """See `VectorIndex.save`."""
-        faiss = _faiss()
+        faiss = faiss_module()
         faiss.write_index(self._index, str(path))
 
 
-def _faiss() -> Any:
+def faiss_module() -> Any:
     """Import faiss when it is first needed; as Any, because its own types lack half its names."""
     return importlib.import_module("faiss")
 
 
 def _selector(allowed: Int64 | None, excluded: Int64 | None) -> Any:
-    faiss = _faiss()
+    faiss = faiss_module()
     if allowed is not None:
         kept = allowed if excluded is None else np.setdiff1d(allowed, excluded)
         return faiss.IDSelectorBatch(np.ascontiguousarray(kept, dtype=np.int64))

@@ -48,7 +48,7 @@ class Decisions:
 
 def remember(catalog: WritableCatalog, contents: Iterable[str], decision: Decision) -> int:
     """Decide about every pair of some contents, over what was decided before; count the pairs."""
-    pairs = [_ordered(*pair) for pair in combinations(sorted(set(contents)), 2)]
+    pairs = list(combinations(sorted(set(contents)), 2))
     with catalog.transaction():
         for first, second in pairs:
             catalog.query(

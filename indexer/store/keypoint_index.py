@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from indexer.keypoints import CODE_BYTES, WORDS, Keypoints, vocabulary
+from indexer.store.ann import faiss_module
 from indexer.types import Float32, Int64, UInt8
 
 _WORDS_READ = 16  # lists of words near the query's that are looked through
@@ -38,7 +37,7 @@ class KeypointIndex:
 
     def __init__(self, batches: Iterable[tuple[Int64, UInt8]]) -> None:
         """Take ids (n,) and rows (n, ROW_BYTES), batch after batch."""
-        faiss = _faiss()
+        faiss = faiss_module()
         quantizer = faiss.IndexBinaryFlat(_BITS)
         quantizer.add(vocabulary().centres)
         self._quantizer = quantizer  # the index only points to it
@@ -77,7 +76,7 @@ class KeypointIndex:
         )
 
     def _add(self, ids: Int64, rows: UInt8) -> tuple[Int64, Keypoints]:
-        faiss = _faiss()
+        faiss = faiss_module()
         each = [Keypoints.from_row(row) for row in rows]
         joined = Keypoints.joined(each)
         first = len(self)
@@ -85,8 +84,3 @@ class KeypointIndex:
         words = joined.words.astype(np.int64)
         self._index.add_core(len(joined), *map(faiss.swig_ptr, (joined.codes, numbers, words)))
         return np.repeat(ids, [len(one) for one in each]), joined
-
-
-def _faiss() -> Any:
-    """Import faiss when it is first needed; as Any, because its own types lack half its names."""
-    return importlib.import_module("faiss")

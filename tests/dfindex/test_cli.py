@@ -264,7 +264,7 @@ def test_an_interrupt_exits_with_130(
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("dfindex.index.build_report", interrupted)
+    monkeypatch.setattr("dfindex.building.build_report", interrupted)
     result = run("build", built, "--encoder", NAME)
     assert result.exit_code == 130
     assert "interrupted" in result.stderr

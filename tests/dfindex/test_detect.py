@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import av
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
@@ -18,8 +19,10 @@ from dfindex.cli import main
 from dfindex.wording import UNCALIBRATED, Word, at_false_positive_rate, at_probability
 from indexer.encoders.registry import load
 from indexer.errors import UsageError
+from indexer.video import DEFAULT_FRAMES
 from tests.pictures import corpus, picture
 from tests.tiny_vit import write_tiny_vit
+from tests.videos import clip, steady
 
 Run = Callable[..., Result]
 
@@ -123,6 +126,27 @@ def test_a_file_that_cannot_be_read_is_a_row_with_its_problem(
     assert "picture" in first["problem"] or "media" in first["problem"]
     assert second["problem"] is None
     assert run("detect", "no-such-file", "--encoder", model).exit_code == 2
+
+
+def test_a_video_gets_the_mean_of_its_frames(run: Run, model: Path, tmp_path: Path) -> None:
+    film = clip(tmp_path / "clip.mp4", steady(DEFAULT_FRAMES))
+    frames = []
+    with av.open(str(film)) as container:
+        for number, frame in enumerate(container.decode(video=0)):
+            frames.append(tmp_path / f"{number}.png")
+            frame.to_image().save(frames[-1])
+    (got,) = rows(run("detect", film, "--encoder", model, "--precision", "fp32", "--json"))
+    assert got["frames"] == DEFAULT_FRAMES
+    assert got["logit"] == pytest.approx(expected_logits(model, frames).mean(), abs=1e-3)
+
+
+def test_a_video_with_no_frame_to_show_has_a_problem_and_no_figure(
+    run: Run, model: Path, tmp_path: Path
+) -> None:
+    film = clip(tmp_path / "clip.mp4", steady(25))
+    film.write_bytes(film.read_bytes()[:300])
+    (got,) = rows(run("detect", film, "--encoder", model, "--json"))
+    assert got["problem"] and got["logit"] is None and got["frames"] is None
 
 
 def label_by_score(photos: list[Path], scores: list[float], *, inverted: bool) -> Path:

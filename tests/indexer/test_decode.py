@@ -1,9 +1,7 @@
 import io
-import os
 import threading
 import warnings
 import zipfile
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
-from indexer.decode import DecodedImage, Limits, decode_image, peek_pixels, read_file
+from indexer.decode import DecodedImage, decode_image, peek_pixels
 from indexer.errors import MediaError
+from indexer.files import Limits
 from indexer.preprocess import PRESETS, needed, prepare
 from indexer.types import Reason
 from tests.pictures import picture
@@ -41,44 +40,6 @@ def smooth(size: tuple[int, int] = (320, 240)) -> Image.Image:
     x, y = np.meshgrid(np.linspace(0, 1, size[0]), np.linspace(0, 1, size[1]))
     waves = np.stack([x, y, (np.sin(9 * x) * np.cos(7 * y) + 1) / 2], axis=-1)
     return Image.fromarray((255 * waves).astype(np.uint8))
-
-
-# Reading
-
-
-def test_a_file_is_read_whole(tmp_path: Path) -> None:
-    path = tmp_path / "x"
-    path.write_bytes(b"abc")
-    assert read_file(path, limits=Limits()) == b"abc"
-    assert read_file(os.fsencode(path), limits=Limits(bytes=3)) == b"abc"
-
-
-@pytest.mark.timeout(10)
-def test_what_is_no_readable_file_is_named_without_waiting(tmp_path: Path) -> None:
-    os.mkfifo(tmp_path / "pipe")
-    (tmp_path / "folder.jpg").mkdir()
-    (tmp_path / "empty.jpg").touch()
-    (tmp_path / "large.jpg").write_bytes(b"12345")
-    (tmp_path / "broken").symlink_to("nowhere")
-    (tmp_path / "loop").symlink_to("loop")
-    expected = {
-        "pipe": Reason.NOT_MEDIA,
-        "folder.jpg": Reason.NOT_MEDIA,
-        "empty.jpg": Reason.EMPTY,
-        "large.jpg": Reason.TOO_LARGE,
-        "broken": Reason.UNREADABLE,
-        "loop": Reason.UNREADABLE,
-        "missing": Reason.UNREADABLE,
-    }
-    got = {}
-    for name in expected:
-        with pytest.raises(MediaError) as caught:
-            read_file(tmp_path / name, limits=Limits(bytes=4))
-        got[name] = caught.value.reason
-    assert got == expected
-    with pytest.raises(MediaError) as caught:
-        read_file(Path("/dev/zero"), limits=Limits())
-    assert caught.value.reason is Reason.NOT_MEDIA
 
 
 # What a file is

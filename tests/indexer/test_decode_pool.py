@@ -15,8 +15,10 @@ import numpy as np
 import pytest
 
 from indexer.corpus import FoundFile, walk
-from indexer.decode import Limits, decode_image
+from indexer.decode import decode_image
 from indexer.decode_pool import DecodePool, Prepared
+from indexer.files import Limits
+from indexer.keypoints import Keypoints
 from indexer.preprocess import prepare
 from indexer.types import Preset, Reason
 from tests.pictures import corpus, picture
@@ -382,3 +384,15 @@ def test_photographs_of_a_phone_and_all_modes_are_read() -> None:
     failed = {Path(path).name: one for path, one in result["outcomes"].items() if one == str(one)}
     assert set(failed.values()) <= {"not_media"}
     assert all(name.endswith((".md", ".txt")) or "LICENSE" in name for name in failed)
+
+
+def test_keypoints_are_left_out_where_nobody_asks_for_them(tmp_path: Path) -> None:
+    picture(seed=3, size=(320, 240)).save(tmp_path / "a.png")
+    rows = []
+    for keypoints in (True, False):
+        with DecodePool(workers=1, preset=PRESET, keypoints=keypoints) as opened:
+            (found,) = opened.map(walk([tmp_path]))
+        assert found.keypoints is not None
+        rows.append(len(Keypoints.from_row(found.keypoints)))
+    assert rows[0] > 0
+    assert rows[1] == 0

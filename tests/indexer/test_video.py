@@ -10,8 +10,8 @@ import av
 import numpy as np
 import pytest
 
-from indexer.decode import Limits
 from indexer.errors import MediaError
+from indexer.files import Limits
 from indexer.types import Reason
 from indexer.video import Sampling, open_video, sampled
 from tests.videos import SIZE, clip, number_of, numbered, steady, uneven

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from indexer.build import BuildOptions, BuildReport, build
-from indexer.decode import Limits
+from indexer.files import Limits
 from indexer.store.examination import examine
 from indexer.store.reader import IndexReader
 from indexer.store.writer import IndexWriter

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from indexer.build import BuildOptions, build
-from indexer.decode import Limits
+from indexer.files import Limits
 from indexer.media import Media
 from indexer.store.reader import IndexReader
 from indexer.store.writer import IndexWriter

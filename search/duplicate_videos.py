@@ -1,0 +1,103 @@
+"""Pairs of videos of a corpus that share a part: candidates by their frames, then alignment."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+
+from indexer.store.catalog import Catalog
+from indexer.store.space import Space
+from indexer.types import Int64, Sample
+from search.duplicate_pairs import Pair, Relation
+from search.video_check import check_times, chosen_times, verdict_of
+from search.video_clip import Indexed, indexed
+from search.video_compare import Laid, judged, lay, share_of
+from search.video_votes import content_votes
+
+NEAREST = 10  # frames of other videos retrieved for each frame
+PARTNERS = 5  # videos that each is laid against
+MOST_FRAMES = 100  # of one video that may stand before another's
+KEPT_OPEN = 64  # tracks in memory
+WHOLE = 0.95  # of a video's length: what shows less of another is the narrower one
+
+
+class VideoPairs:
+    """Lays the videos of a space against each other; one frame stands for each of them."""
+
+    def __init__(self, catalog: Catalog, space: Space, samples: Sequence[Sample]) -> None:
+        """Take one sample, a frame, of each video."""
+        self._catalog, self._space = catalog, space
+        self._content = {one.id: one.sha256 for one in samples}
+        self._stands_for = {one.sha256: one.id for one in samples}
+        self._track = lru_cache(KEPT_OPEN)(self._read)
+
+    def __contains__(self, id_: int) -> bool:
+        return id_ in self._content
+
+    def candidates(self, *, min_score: float | None = None) -> list[Pair]:
+        """Return the pairs that share a part, by their ids; ``score`` is that of their frames."""
+        frames = self._frames()
+        pairs = {
+            (min(one, other), max(one, other))
+            for one, content in self._content.items()
+            for other in self._partners(content, frames)
+        }
+        laid = [(pair, self._laid(*pair)) for pair in sorted(pairs)]
+        return [
+            Pair(*pair, found.score)
+            for pair, found in laid
+            if found is not None and found.segments and found.score >= (min_score or -1.0)
+        ]
+
+    def relate(self, pair: Pair) -> Relation | None:
+        """Compare two videos by the pixels of some frames; None where a file is gone."""
+        laid = self._laid(pair.first, pair.second)
+        paths = [self._catalog.raw_path(one) for one in (pair.first, pair.second)]
+        first, second = (None if raw is None else Path(os.fsdecode(raw)) for raw in paths)
+        if laid is None or first is None or second is None:
+            return None
+        times = chosen_times(laid.query, laid.sample, laid.segments) if laid.segments else []
+        checked = check_times(first, second, times, sha256=self._content[pair.second])
+        verdict, _ = judged(laid, verdict_of(checked))
+        return Relation(verdict, narrower=_narrower(pair, laid))
+
+    def _frames(self) -> Int64:
+        rows = self._catalog.frames(list(self._stands_for))
+        return np.array(sorted(row.id for row in rows), dtype=np.int64)
+
+    def _partners(self, content: str, frames: Int64) -> list[int]:
+        """Return the videos whose frames are nearest to a video's."""
+        track = self._track(content)
+        if track is None:
+            return []
+        contents = self._space.contents()
+        count = min(contents.most, MOST_FRAMES) + NEAREST
+        vectors = self._space.embeddings(np.unique(track.ids).tolist()).vectors
+        scores, ids = self._space.neighbours(vectors, count, allowed=frames)
+        near = self._catalog.samples(np.unique(ids[ids >= 0]).tolist())
+        others = {one.id: one.sha256 for one in near if one.sha256 != content}
+        votes = content_votes(scores, ids, others)
+        chosen = sorted(votes, key=lambda other: (-votes[other], other))[:PARTNERS]
+        return [self._stands_for[other] for other in chosen]
+
+    def _laid(self, first: int, second: int) -> Laid | None:
+        tracks = [self._track(self._content[one]) for one in (first, second)]
+        if tracks[0] is None or tracks[1] is None:
+            return None
+        return lay(tracks[0].track, tracks[1].track)
+
+    def _read(self, content: str) -> Indexed | None:
+        return next(indexed(self._catalog, self._space, [content]), None)
+
+
+def _narrower(pair: Pair, laid: Laid) -> int | None:
+    """Return which of two videos is a part of the other, None where neither is."""
+    first = share_of(laid.segments, laid.query.duration)
+    second = share_of(laid.segments, laid.sample.duration)
+    if first >= WHOLE > second:
+        return pair.first
+    return pair.second if second >= WHOLE > first else None
