@@ -1,5 +1,6 @@
 # make demo: install, index the sample corpus, search it with three manipulated pictures
 # make test: install, lint, types, tests
+# make lowest: the encoders' tests on the lowest versions that are supported
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -8,7 +9,7 @@ DEMO := demo-out
 INDEX := $(DEMO)/index
 QUERIES := demo_mirrored_crop demo_local_splice demo_recoloured_letterbox
 
-.PHONY: demo test lint types clean
+.PHONY: demo test lowest lint types clean
 
 demo: $(VENV)/.installed
 	mkdir -p $(DEMO)
@@ -23,6 +24,13 @@ demo: $(VENV)/.installed
 
 test: $(VENV)/.installed-dev lint types
 	$(BIN)/pytest -n auto --dist loadfile $(PYTEST_ARGS)
+
+LOWEST := transformers==5.0.0 huggingface_hub==1.3.0 timm==1.0.20 tokenizers==0.22.2 \
+  typer-slim httpx httpcore h11 anyio idna sniffio certifi
+
+lowest: $(VENV)/.installed-dev
+	$(BIN)/pip install --quiet --no-deps --upgrade --target $(VENV)/lowest $(LOWEST)
+	PYTHONPATH=$(VENV)/lowest $(BIN)/pytest -W ignore::FutureWarning tests/indexer/encoders
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .

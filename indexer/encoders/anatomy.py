@@ -65,8 +65,17 @@ def _blocks_and_maps(tower: nn.Module) -> tuple[tuple[nn.Module, ...], tuple[nn.
     # The blocks are the longest list of modules, whatever this version calls it.
     lists = [list(m) for m in tower.modules() if isinstance(m, nn.ModuleList)]
     blocks = tuple(sorted(lists, key=len)[-1])
-    maps = [m for b in blocks for m in b.modules() if type(m).__name__.endswith("Attention")]
+    # Older versions wrap one attention into another; the inner one makes the map.
+    maps = [m for b in blocks for m in b.modules() if _attends(m) and not _wraps_attention(m)]
     return blocks, tuple(maps)
+
+
+def _attends(module: nn.Module) -> bool:
+    return type(module).__name__.endswith("Attention")
+
+
+def _wraps_attention(module: nn.Module) -> bool:
+    return any(_attends(inner) for inner in module.modules() if inner is not module)
 
 
 def _class_token(tokens: Tensor) -> Tensor:

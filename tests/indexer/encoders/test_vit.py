@@ -117,7 +117,7 @@ def test_attention_rows_sum_to_one_and_match_the_queries_and_keys() -> None:
     assert features.attention is not None and features.attention.shape == (2, 2, 3, 17, 17)
     assert np.abs(features.attention.sum(-1) - 1).max() < 1e-6
     with torch.no_grad():
-        block = model.vit.layers[0]
+        block = blocks_of(model)[0]
         tokens = block.layernorm_before(model.vit.embeddings(pixels))
         q, k = (p(tokens).view(2, 17, 3, 16).transpose(1, 2) for p in _projections(block))
         by_hand = torch.softmax(q @ k.transpose(2, 3) / 4, dim=-1).numpy()
@@ -126,8 +126,16 @@ def test_attention_rows_sum_to_one_and_match_the_queries_and_keys() -> None:
     assert plain.attention is None and np.abs(plain.cls - features.cls).max() < 1e-4
 
 
+def blocks_of(model: Any) -> torch.nn.ModuleList:
+    """Return the blocks, which transformers called encoder.layer before it called them layers."""
+    return model.vit.layers if hasattr(model.vit, "layers") else model.vit.encoder.layer  # type: ignore[no-any-return]
+
+
 def _projections(block: Any) -> tuple[Any, Any]:
-    return block.attention.q_proj, block.attention.k_proj
+    attention = block.attention
+    if hasattr(attention, "q_proj"):
+        return attention.q_proj, attention.k_proj
+    return attention.attention.query, attention.attention.key
 
 
 def test_attention_leaves_the_fast_path_as_it_was() -> None:
@@ -146,7 +154,7 @@ class Failing(torch.nn.Module):
 def test_hooks_are_gone_after_an_error() -> None:
     model = tiny_model(num_labels=2)
     encoder, before = hooked(model), model.config._attn_implementation
-    model.vit.layers[1].mlp = Failing()
+    blocks_of(model)[1] = Failing()
     with pytest.raises(EncoderError, match="broken on purpose"):
         encoder.forward_features(torch.zeros(1, 3, 32, 32), attention=True)
     assert live_hooks(model) == 0
@@ -203,7 +211,7 @@ def test_a_batch_that_does_not_fit_is_halved_and_the_size_remembered() -> None:
     whole, batch = hooked().encode(pictures(7)), pictures(7)
     model = tiny_model(num_labels=2)
     encoder = hooked(model)
-    narrow = model.vit.layers[0] = Narrow(model.vit.layers[0], limit=2)
+    narrow = blocks_of(model)[0] = Narrow(blocks_of(model)[0], limit=2)
     features = encoder.encode(batch)
     assert narrow.seen == [7, 3, 1, 1, 1, 1, 1, 1, 1]
     assert np.abs(features.cls - whole.cls).max() < 1e-5
@@ -215,7 +223,7 @@ def test_a_batch_that_does_not_fit_is_halved_and_the_size_remembered() -> None:
 def test_one_picture_that_does_not_fit_is_a_clear_error() -> None:
     model = tiny_model(num_labels=2)
     encoder = hooked(model)
-    model.vit.layers[0] = Narrow(model.vit.layers[0], limit=0)
+    blocks_of(model)[0] = Narrow(blocks_of(model)[0], limit=0)
     with pytest.raises(EncoderError, match="one picture alone does not fit"):
         encoder.encode(pictures(4))
     assert live_hooks(model) == 0
