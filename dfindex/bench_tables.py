@@ -11,9 +11,12 @@ from dfindex.tables import shown_on
 WIDE = 220  # columns that the table of all methods needs
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from benchmarks.build_throughput import BuildThroughput
     from benchmarks.copy_detection import CopyReport
     from benchmarks.localisation import LocalisationReport
+    from benchmarks.probe_shots import ProbeReport
     from benchmarks.search_latency import SearchReport
 
 
@@ -59,8 +62,20 @@ def copy_tables(copies: CopyReport | None, altered: LocalisationReport | None) -
     from benchmarks import copy_table, localisation
 
     if copies is not None:
-        screen = shown_on()
-        screen.width = max(screen.width, WIDE)  # a cut figure is no figure
-        screen.print(copy_table.render(copies))
+        _wide_screen().print(copy_table.render(copies))
     if altered is not None:
         shown_on().print(localisation.render(altered))
+
+
+def probe_table(report: ProbeReport) -> None:
+    """Show how much few pictures teach, by features and head."""
+    from benchmarks import probe_table
+
+    _wide_screen().print(probe_table.render(report))
+
+
+def _wide_screen() -> Console:
+    """Return a screen on which no figure is cut: a cut figure is no figure."""
+    screen = shown_on()
+    screen.width = max(screen.width, WIDE)
+    return screen

@@ -11,6 +11,7 @@ from sklearn.neighbors import NearestNeighbors
 from indexer.types import FloatArray, Int64
 from probes.head import Head, class_means
 
+MOST_NEIGHBOURS = 15
 COSINE_SHARPNESS = 10.0  # what a cosine is multiplied by before the softmax
 
 
@@ -46,20 +47,22 @@ class NeighboursHead(Head):
     """The share of each class among the ``k`` samples of the highest cosine.
 
     Classes weigh the same however many samples they have: a neighbour counts one over the size
-    of its class. Fewer samples than ``k`` lower it.
+    of its class. ``k`` is by default `MOST_NEIGHBOURS`, or the size of the smallest class where
+    that is less: among all samples of a balanced set every query would get the same answer.
     """
 
-    def __init__(self, k: int = 15) -> None:
+    def __init__(self, k: int | None = None) -> None:
         self.k = k
 
     def _learn(self, X: FloatArray, y: Int64, groups: np.ndarray[Any, Any] | None) -> None:
         self.keys_ = unit_rows(X)
         self.members_ = y
-        self.weights_ = 1 / np.bincount(y).astype(np.float64)
+        sizes = np.bincount(y)
+        self.weights_ = 1 / sizes.astype(np.float64)
+        self.k_ = min(MOST_NEIGHBOURS, int(sizes.min())) if self.k is None else min(self.k, len(y))
 
     def _scores(self, X: FloatArray) -> FloatArray:
-        k = min(self.k, len(self.keys_))
-        finder = NearestNeighbors(n_neighbors=k, algorithm="brute").fit(self.keys_)
+        finder = NearestNeighbors(n_neighbors=self.k_, algorithm="brute").fit(self.keys_)
         near = self.members_[finder.kneighbors(unit_rows(X), return_distance=False)]
         votes = np.stack([(near == c).sum(axis=1) * w for c, w in enumerate(self.weights_)], axis=1)
         shares = votes / votes.sum(axis=1, keepdims=True)

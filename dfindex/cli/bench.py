@@ -189,6 +189,59 @@ def copy(
         copy_tables(found, altered)
 
 
+@bench.command()
+@click.argument("labels", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option(
+    "--mesonet",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Folder of MesoNet's published weights, Meso4_DF.h5 and others.",
+)
+@click.option("--held-out", metavar="GENERATOR", help="Whose fakes are new; default: the most.")
+@click.option("--shots", default="1,5,10,50", show_default=True, metavar="N,N,...")
+@click.option("--queries", default=15, show_default=True, type=click.IntRange(1))
+@click.option("--episodes", default=100, show_default=True, type=click.IntRange(2))
+@click.option("--seed", default=0, show_default=True)
+@encoder_options
+@as_json
+def probe(
+    labels: Path,
+    mesonet: Path | None,
+    held_out: str | None,
+    shots: str,
+    queries: int,
+    episodes: int,
+    seed: int,
+    encoder: str | None,
+    device: str,
+    precision: str,
+    as_json: bool,
+) -> None:
+    """Learn a new kind of fake from a few pictures, with the baselines in the same run.
+
+    LABELS is a label file: path,label,generator.
+    """
+    from benchmarks.probe_shots import run
+    from dfindex.bench_tables import probe_table
+    from dfindex.probing_options import parsed_shots
+    from indexer.encoders.registry import load
+
+    report = run(
+        labels,
+        load(encoder, device=device, precision=precision),
+        mesonet=mesonet,
+        held_out=held_out,
+        shots=parsed_shots(shots),
+        queries=queries,
+        episodes=episodes,
+        seed=seed,
+        tell=lambda step: click.echo(step, err=True),
+    )
+    if as_json:
+        print_json(report.to_json())
+    else:
+        probe_table(report)
+
+
 def _engines(
     engines: str,
     encoder: str | None,

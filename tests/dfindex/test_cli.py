@@ -287,3 +287,21 @@ def test_models_are_listed_and_shown(run: Run) -> None:
     assert shown["revision"] == "ac6ee457bea904a373065754107451793b56db00"
     assert "commfor" in run("models", "list").output
     assert run("models", "show", "nosuch").exit_code == 3
+
+
+COMMANDS = {
+    "": ("build", "status", "failures", "search", "compare", "decide", "duplicates", "remove")
+    + ("compact", "detect", "explain", "map", "serve", "doctor"),
+    "label": ("import", "set", "list"),
+    "probe": ("train", "evaluate", "episodes", "apply", "suggest", "list", "show"),
+    "models": ("list", "show", "verify", "fetch"),
+    "bench": ("copy", "search", "build", "probe"),
+    "export": ("parquet", "vectors"),
+}
+
+
+@pytest.mark.parametrize("group", COMMANDS)
+def test_every_command_people_are_told_of_is_there(group: str) -> None:
+    for command in COMMANDS[group]:
+        result = CliRunner().invoke(main, [*group.split(), command, "--help"])
+        assert result.exit_code == 0, result.output
