@@ -3,92 +3,41 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 from urllib.parse import quote
 
 from fastapi import APIRouter, Depends, Query, Request
-from fastapi import Path as InPath
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.responses import FileResponse, Response
 
 from dfindex.comparison import FileComparison, compare
 from dfindex.index import Index
 from dfindex.server import schemas
+from dfindex.server.bodies import (
+    LARGEST_ID,
+    Labelling,
+    SampleId,
+    SampleSearch,
+    SearchFields,
+    json_body,
+    received,
+    texts_of,
+    validated,
+)
+from dfindex.server.dependencies import TheService, editor
 from dfindex.server.errors import Problem
 from dfindex.server.media import SIZES, corpus_file, fitting, gone
-from dfindex.server.service import SearchOptions, Service, unknown_sample
-from dfindex.server.settings import Role
-from dfindex.server.uploads import Upload, file_of, read_body, read_form
+from dfindex.server.service import unknown_sample
+from dfindex.server.uploads import Upload, file_of, read_form
 from dfindex.thumbnails import sample_thumbnail
 from indexer.types import Sample
 from search.results import SearchResult
 from search.video_results import VideoSearchResult
 
-MOST_HITS = 1000
-MOST_LABELLED = 200_000
 _LONGEST_LABELLING = 4 << 20  # bytes of a body that names as many
-LARGEST_ID = 2**63 - 1
-SampleId = Annotated[int, InPath(ge=0, le=LARGEST_ID, description="A sample's id.")]
-_STRICT = ConfigDict(extra="forbid")
 
 api = APIRouter(prefix="/api/v1", responses=schemas.ERRORS)
-
-
-class SearchFields(BaseModel):
-    """What a search is asked for beside its picture."""
-
-    model_config = _STRICT
-
-    k: int = Field(default=10, ge=1, le=MOST_HITS, description="Hits to return.")
-    where: str | None = Field(default=None, max_length=2000, description="label = 'fake'")
-    space: str | None = Field(default=None, max_length=200)
-    min_score: float | None = Field(default=None, ge=-10, le=10, allow_inf_nan=False)
-    max_fpr: float | None = Field(default=None, gt=0, le=1)
-    verify: bool = Field(default=True, description="Compare the pixels of the nearest.")
-
-    def options(self) -> SearchOptions:
-        """Return them as the service takes them."""
-        names = ("k", "where", "space", "min_score", "max_fpr", "verify")
-        return SearchOptions(**{name: getattr(self, name) for name in names})
-
-
-class SampleSearch(SearchFields):
-    """A search by a sample's id."""
-
-    sample_id: int = Field(ge=0, le=LARGEST_ID)
-
-
-class Labelling(BaseModel):
-    """A label for one sample's content, or for that of several."""
-
-    model_config = _STRICT
-
-    sample_id: int | None = Field(default=None, ge=0, le=LARGEST_ID)
-    sample_ids: list[Annotated[int, Field(ge=0, le=LARGEST_ID)]] = Field(
-        default_factory=list, max_length=MOST_LABELLED
-    )
-    label: Literal["real", "fake"]
-    generator: str | None = Field(default=None, max_length=200)
-    source: str | None = Field(default=None, max_length=200)
-    group: str | None = Field(default=None, max_length=200)
-
-
-def service_of(request: Request) -> Service:
-    """Return the service of the application."""
-    service: Service = request.app.state.service
-    return service
-
-
-def editor(request: Request) -> None:
-    """Refuse who may only look."""
-    if request.state.role is not Role.EDITOR:
-        raise Problem(403, "this needs the role editor, yours is viewer", "use an editor's token")
-
-
-TheService = Annotated[Service, Depends(service_of)]
 
 
 @api.post(
@@ -101,10 +50,12 @@ async def search(request: Request, service: TheService) -> Response:
     if request.headers.get("content-type", "").startswith("application/json"):
         asked = validated(SampleSearch, await json_body(request, service))
         return as_json(await service.search_sample(asked.sample_id, asked.options()))
-    form = await read_form(request, _allowed(service))
+    form = await read_form(request, service.settings.allowance)
     try:
         fields = validated(SearchFields, texts_of(form))
-        upload = await received(request, service, *await file_of(form, "file", _allowed(service)))
+        upload = await received(
+            request, service, *await file_of(form, "file", service.settings.allowance)
+        )
     finally:
         await form.close()
     try:
@@ -123,9 +74,9 @@ async def compare_files(request: Request, service: TheService) -> Response:
     """Say whether one of two pictures is a copy of the other, and what was changed."""
     uploads: list[Upload] = []
     try:
-        form = await read_form(request, _allowed(service))
+        form = await read_form(request, service.settings.allowance)
         try:
-            parts = [await file_of(form, name, _allowed(service)) for name in ("a", "b")]
+            parts = [await file_of(form, name, service.settings.allowance) for name in ("a", "b")]
         finally:
             await form.close()
         for part in parts:
@@ -254,60 +205,10 @@ async def corpus_map(service: TheService) -> Response:
     return as_json(await service.work.run(drawn.map.to_json))
 
 
-def validated(model: type[Any], values: Mapping[str, Any]) -> Any:
-    """Check values against a model; a 422 that names what does not fit."""
-    try:
-        return model.model_validate(values)
-    except ValidationError as error:
-        words = "; ".join(
-            f"{'.'.join(map(str, one['loc'])) or 'body'}: {one['msg']}" for one in error.errors()
-        )
-        raise Problem(422, words[:1000], "see /docs for what is expected") from error
-
-
-async def json_body(request: Request, service: Service, most: int = 64 << 10) -> Mapping[str, Any]:
-    """Read a request's JSON object."""
-    if not request.headers.get("content-type", "").startswith("application/json"):
-        raise Problem(415, "expected application/json", "send JSON, with its Content-Type")
-    data = await read_body(request, _allowed(service), most)
-    try:
-        value = json.loads(data)
-    except (ValueError, RecursionError) as error:
-        raise Problem(400, f"the body is no JSON: {error}", "send a JSON object") from error
-    if not isinstance(value, dict):
-        raise Problem(422, "expected a JSON object", "see /docs for what is expected")
-    return value
-
-
-def texts_of(form: Mapping[str, Any]) -> dict[str, str]:
-    """Return a form's fields that are no files; empty ones count as not given."""
-    return {name: value for name, value in form.items() if isinstance(value, str) and value}
-
-
-async def received(request: Request, service: Service, name: str, data: bytes) -> Upload:
-    """Keep an upload, unless its sender sends too many."""
-    client = request.client.host if request.client else ""
-    wait = service.uploads_a_minute.wait(client)
-    if wait:
-        raise Problem(
-            429,
-            "too many uploads came from this address",
-            f"try again in {wait} s",
-            headers={"Retry-After": str(wait)},
-        )
-    service.uploads_a_minute.count(client)
-    service.metrics.upload_bytes.inc(len(data))
-    return await service.pictures.run(lambda: service.uploads.keep(name, data))
-
-
 def as_json(value: Any) -> Response:
     """Return a result as the command line prints it; a dataclass is the object of its fields."""
     content = json.dumps(value, default=vars, ensure_ascii=False, separators=(",", ":"))
     return Response(content.encode("utf-8", "backslashreplace"), media_type="application/json")
-
-
-def _allowed(service: Service) -> Any:
-    return service.settings.allowance
 
 
 def _page(index: Index, where: str | None, limit: int, after: int) -> dict[str, Any]:

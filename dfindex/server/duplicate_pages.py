@@ -9,7 +9,9 @@ from fastapi import APIRouter, Depends, Form, Query, Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from dfindex.server import schemas
-from dfindex.server.api import LARGEST_ID, TheService, as_json, editor
+from dfindex.server.api import as_json
+from dfindex.server.bodies import LARGEST_ID
+from dfindex.server.dependencies import TheService, editor
 from dfindex.server.service import Service
 from dfindex.server.templating import page
 

@@ -12,8 +12,9 @@ from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Re
 from dfindex.index import Index
 from dfindex.layers import LAYERS
 from dfindex.server.access import COOKIE
-from dfindex.server.api import SampleId, TheService, editor, received, texts_of
+from dfindex.server.bodies import SampleId, received, texts_of
 from dfindex.server.corpus_state import corpus_state, facets
+from dfindex.server.dependencies import TheService, editor
 from dfindex.server.errors import Problem, problem_of
 from dfindex.server.filtering import FIELDS, expression_of
 from dfindex.server.login import login_page

@@ -11,7 +11,8 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from dfindex.probing import Applied, Prober
 from dfindex.server import schemas
-from dfindex.server.api import TheService, as_json, editor
+from dfindex.server.api import as_json
+from dfindex.server.dependencies import TheService, editor
 from dfindex.server.probe_state import cards, probe_state
 from dfindex.server.templating import page
 
