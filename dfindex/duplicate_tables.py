@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from dfindex.tables import shown_on, verdict_text
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def duplicates_table(found: Duplicates) -> None:
     """Show every group, its representative first."""
-    table = Table("group", "verdict", "score", "size", "path")
+    table = Table("group", "verdict", "score", "size", Column("path", overflow="fold"))
     for group in found.groups:
         for member in group.members:
             first = member is group.members[0]
