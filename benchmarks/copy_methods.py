@@ -15,6 +15,11 @@ def all_methods(encoder: Encoder) -> list[Method]:
     return [*_hashes(), SiftRansac(), *with_and_without_views(encoder), *stages(encoder)]
 
 
+def fast_methods(encoder: Encoder) -> list[Method]:
+    """Return those that look at no pixels of a candidate: hashes, and the encoder alone."""
+    return [*_hashes(), *with_and_without_views(encoder)]
+
+
 def _hashes() -> list[Method]:
     try:
         from benchmarks.baselines import Pdq, PdqDihedral, PHash

@@ -202,7 +202,8 @@ class Index(Closing):
         fingerprint = opened.row.fingerprint
         if fingerprint not in self._searchers or encoder is not None:
             loaded = self._encoders(encoder or opened.row.loaded_from, device, precision)
-            if encoder is None and loaded.spec.fingerprint != fingerprint:
+            same_weights = loaded.spec.weights_sha256 == opened.row.encoder.weights_sha256
+            if encoder is None and loaded.spec.fingerprint != fingerprint and same_weights:
                 loaded = encoder_of(opened.row, device, precision)
             self._searchers[fingerprint] = Searcher(self._reader, opened, loaded)
         return self._searchers[fingerprint]

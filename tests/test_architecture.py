@@ -24,7 +24,8 @@ BELOW = {
 
 # Inside indexer: the rung each part stands on. A part imports only lower rungs, or its own.
 RUNGS = [
-    {"types", "errors", "closing"},
+    {"types", "errors", "closing", "quiet"},
+    {"files"},
     {"corpus", "decode", "sniff", "colour", "preprocess", "keypoints", "media", "video"},
     {"encoders", "store", "labels"},
     {"engines"},

@@ -140,6 +140,7 @@ def search(
     help="Photographs to alter locally, for a second table of where alterations are found.",
 )
 @click.option("--copies/--no-copies", default=True, help="The table of copy detection.")
+@click.option("--fast", is_flag=True, help="Hashes and the encoder alone: no SIFT, no search.")
 @click.option("--seed", default=0, show_default=True)
 @encoder_options
 @as_json
@@ -151,6 +152,7 @@ def copy(
     slow_originals: int,
     localised: int,
     copies: bool,
+    fast: bool,
     seed: int,
     encoder: str | None,
     device: str,
@@ -162,6 +164,7 @@ def copy(
     PHOTOS is a folder with test/, validation/ and train/; only test/ is attacked.
     """
     from benchmarks import copy_detection, localisation
+    from benchmarks.copy_methods import all_methods, fast_methods
     from benchmarks.localisers import all_localisers
     from dfindex.bench_tables import copy_tables
     from indexer.encoders.registry import load
@@ -169,9 +172,11 @@ def copy(
     tell = partial(click.echo, err=True)
     found = altered = None
     if copies:
+        loaded = load(encoder, device=device, precision=precision)
         found = copy_detection.run(
             photos,
-            encoder=load(encoder, device=device, precision=precision),
+            encoder=loaded,
+            methods=fast_methods(loaded) if fast else all_methods(loaded),
             references=references,
             originals=originals,
             distractors=distractors,

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 from click.testing import CliRunner
 from PIL import Image
 
 import dfindex
 from dfindex.cli import main
+from indexer.errors import SpaceMismatchError
 from tests.pictures import corpus
-from tests.tiny_vit import write_tiny_vit
+from tests.tiny_vit import PROCESSOR, write_tiny_vit
 
 
 def run(*arguments: object) -> int:
@@ -55,3 +58,17 @@ def test_a_layer_the_model_does_not_have_is_named(tmp_path: Path) -> None:
     assert result.exit_code == 3
     assert "has 2 layers: expected 1 to 2" in result.stderr
     assert run("build", *given, "--layers", "1,x") == 2
+
+
+def test_an_encoder_that_has_become_another_is_named(tmp_path: Path) -> None:
+    model = write_tiny_vit(tmp_path / "tiny", num_labels=1)
+    photos = corpus(tmp_path / "photos", 2)
+    dfindex.build([tmp_path / "photos"], index=tmp_path / "index", encoder=model).close()
+    write_tiny_vit(model, seed=1, num_labels=1, image_size=48)
+    larger = PROCESSOR | {"size": {"height": 48, "width": 48}}
+    (model / "preprocessor_config.json").write_text(json.dumps(larger))
+    with (
+        dfindex.open(tmp_path / "index") as index,
+        pytest.raises(SpaceMismatchError, match="build one with dfindex build --encoder tiny"),
+    ):
+        index.search(photos[0])
