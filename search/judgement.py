@@ -102,7 +102,7 @@ class Judge:
         bound = self._null.threshold(max_fpr)
         if bound is None:
             raise UsageError(
-                f"--max-fpr {max_fpr} needs at least {int(np.ceil(1 / max_fpr))} samples to be "
+                f"--max-fpr {max_fpr} needs at least {np.ceil(1 / max_fpr):.0f} samples to be "
                 f"measured against, this space offers {len(self._null.maxima)}; "
                 "give a larger rate, or --min-score"
             )

@@ -128,6 +128,7 @@ def test_max_fpr_needs_enough_samples(run: Run, built: Path) -> None:
     result = run("search", built / "00004.png", "--max-fpr", 0.001)
     assert result.exit_code == 2
     assert "at least 1000 samples" in result.stderr
+    assert run("search", built / "00004.png", "--max-fpr", 5e-324).exit_code == 2
     assert run("search", built / "00004.png", "--max-fpr", 0.5, "--json").exit_code == 0
 
 
