@@ -11,13 +11,14 @@ from dfindex.server.service import Service
 from dfindex.server.settings import Role
 
 
-def service_of(request: Request) -> Service:
+# Both are coroutines because FastAPI runs a plain function on another thread, at every request.
+async def service_of(request: Request) -> Service:
     """Return the service of the application."""
     service: Service = request.app.state.service
     return service
 
 
-def editor(request: Request) -> None:
+async def editor(request: Request) -> None:
     """Refuse who may only look."""
     if request.state.role is not Role.EDITOR:
         raise Problem(403, "this needs the role editor, yours is viewer", "use an editor's token")

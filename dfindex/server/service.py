@@ -33,6 +33,8 @@ from search.video_results import VideoSearchResult
 
 T = TypeVar("T")
 
+_PRODUCT_THREADS = 2  # that compare a batch of vectors with the stored ones
+
 
 @dataclass(frozen=True, kw_only=True)
 class SearchOptions:
@@ -164,9 +166,8 @@ class Service(Closing):
         for one in asked:
             groups[one.options].add(one.sample_id)
         answers: dict[_Asked, SearchResult | Exception] = {}
-        # On one thread: several of them wait for each other by spinning, which takes the cores
-        # from the requests, many times what the product itself costs.
-        with self._threads.limit(limits=1, user_api="openmp"):
+        # On few threads: they wait for each other by spinning, which takes cores from the requests.
+        with self._threads.limit(limits=_PRODUCT_THREADS, user_api="openmp"):
             for options, ids in groups.items():
                 for sample_id, answer in self._of_group(options, sorted(ids)).items():
                     answers[_Asked(sample_id, options)] = answer

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import shutil
+import socket
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
+import uvicorn
 from starlette.testclient import TestClient
 
 import dfindex
@@ -56,3 +59,26 @@ def serve(home: Path) -> Iterator[Serve]:
 @pytest.fixture
 def client(serve: Serve) -> TestClient:
     return serve()
+
+
+@pytest.fixture
+def listen(home: Path) -> Iterator[Callable[..., int]]:
+    """Start services that listen on a port of their own, which is returned."""
+    with ExitStack() as services:
+
+        def start(*, allowance: dict[str, Any] | None = None) -> int:
+            limits = Allowance(**{"decode_seconds": 30.0, **(allowance or {})})
+            app = create_app(ServerSettings(index=home / "index", allowance=limits))
+            listening = services.enter_context(socket.create_server(("127.0.0.1", 0)))
+            service = uvicorn.Server(uvicorn.Config(app, log_level="warning"))
+            thread = threading.Thread(target=service.run, args=([listening],))
+            thread.start()
+
+            def stop() -> None:
+                service.should_exit = True
+                thread.join()
+
+            services.callback(stop)
+            return int(listening.getsockname()[1])
+
+        yield start

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import http.client
 import io
+import json
 import random
+import socket
 import struct
+import tempfile
+import time
+import urllib.request
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import jsonschema
 import pytest
@@ -208,6 +215,56 @@ def test_uploads_are_limited_a_minute(serve: Serve, home: Path) -> None:
         for _ in range(3)
     ]
     assert codes == [200, 200, 429]
+
+
+def opened(port: int, claimed: int) -> socket.socket:
+    """Begin an upload of so many bytes: the head of its request, and of its form."""
+    form = b'--B\r\nContent-Disposition: form-data; name="file"; filename="x.png"\r\n\r\n'
+    head = (
+        "POST /api/v1/search HTTP/1.1\r\nHost: localhost\r\n"
+        f"Content-Type: multipart/form-data; boundary=B\r\nContent-Length: {claimed}\r\n\r\n"
+    )
+    sender = socket.create_connection(("127.0.0.1", port), timeout=60)
+    sender.sendall(head.encode() + form)
+    return sender
+
+
+def answered(sender: socket.socket) -> tuple[int, dict[str, Any]]:
+    answer = http.client.HTTPResponse(sender)
+    answer.begin()
+    return answer.status, json.loads(answer.read())
+
+
+def metric(port: int, line: str) -> float:
+    """Return the value of one line of the service's metrics, 0 where it is not there."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics") as answer:
+        said: list[str] = answer.read().decode().splitlines()
+    return sum(float(one.rsplit(" ", 1)[1]) for one in said if one.startswith(line))
+
+
+def test_an_upload_that_trickles_is_ended(listen: Callable[..., int]) -> None:
+    port = listen(allowance={"upload_seconds": 0.5})
+    with opened(port, 100_000) as sender:
+        status, said = answered(sender)
+    assert status == 408
+    jsonschema.validate(said, ERROR)
+
+
+def test_uploads_that_are_cut_off_leave_nothing_behind(listen: Callable[..., int]) -> None:
+    port = listen()
+    kept = set(Path(tempfile.gettempdir()).glob("dfindex-uploads-*/*"))
+    for sent in (0, 1, 1000, 50_000):
+        with opened(port, 100_000) as sender:
+            sender.sendall(b"\x89PNG" + b"\0" * sent)
+    line = 'dfindex_requests_total{method="POST",route="/api/v1/search"'
+    until = time.monotonic() + 30
+    while metric(port, line) < 4 and time.monotonic() < until:
+        time.sleep(0.05)
+    assert metric(port, line) == 4
+    assert metric(port, line + ',status="400"') == 4
+    assert set(Path(tempfile.gettempdir()).glob("dfindex-uploads-*/*")) == kept
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz") as answer:
+        assert answer.status == 200
 
 
 def test_search_by_id_reads_no_file_of_that_name(
