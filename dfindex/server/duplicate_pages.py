@@ -12,12 +12,14 @@ from dfindex.server import schemas
 from dfindex.server.api import as_json
 from dfindex.server.bodies import LARGEST_ID
 from dfindex.server.dependencies import TheService, editor
-from dfindex.server.service import Service
+from dfindex.server.duplicate_groups import Question
+from dfindex.server.errors import Problem
 from dfindex.server.templating import page
 
 duplicate_api = APIRouter(prefix="/api/v1", responses=schemas.ERRORS)
 duplicate_pages = APIRouter(include_in_schema=False)
 _SHOWN = 20  # groups a page
+_PATIENCE = 0.4  # seconds a page waits for new groups
 Score = Annotated[float | None, Query(ge=-1, le=1, allow_inf_nan=False)]
 Where = Annotated[str | None, Query(max_length=2000)]
 Id = Annotated[int, Form(ge=0, le=LARGEST_ID)]
@@ -27,8 +29,17 @@ Id = Annotated[int, Form(ge=0, le=LARGEST_ID)]
 async def list_duplicates(
     service: TheService, min_score: Score = None, where: Where = None
 ) -> Response:
-    """Return the groups of near-duplicates in the corpus."""
-    return as_json(await _groups(service, min_score, where))
+    """Return the groups of near-duplicates in the corpus; 503 while they are still looked for."""
+    question = Question(min_score, where)
+    found = await service.groups.current(question, seconds=service.settings.allowance.seconds)
+    if found is None:
+        raise Problem(
+            503,
+            f"the groups are still being found: {service.groups.progress}",
+            "ask again",
+            headers={"Retry-After": "10"},
+        )
+    return as_json({"groups": found.groups, "pairs_checked": found.pairs_checked})
 
 
 @duplicate_pages.get("/duplicates")
@@ -39,9 +50,14 @@ async def show(
     where: Where = None,
     start: Annotated[int, Query(ge=0, le=LARGEST_ID)] = 0,
 ) -> HTMLResponse:
-    """Show the groups, a page at a time."""
-    found = await _groups(service, min_score, where)
-    groups = found["groups"]
+    """Show the groups, a page at a time: the last that were found, while new ones are looked for.
+
+    Until there are any the page asks again by itself.
+    """
+    question = Question(min_score, where)
+    found = await service.groups.current(question, seconds=_PATIENCE)
+    shown = found or service.groups.newest(question)
+    groups = shown.groups if shown else []
     return page(
         request,
         "duplicates.html",
@@ -50,8 +66,10 @@ async def show(
         start=start,
         next=start + _SHOWN if start + _SHOWN < len(groups) else None,
         previous=max(0, start - _SHOWN) if start else None,
-        pairs_checked=found["pairs_checked"],
+        pairs_checked=shown.pairs_checked if shown else None,
+        looking=None if found else service.groups.progress,
         asked={"min_score": min_score, "where": where},
+        again=f"/duplicates?{request.url.query}",
     )
 
 
@@ -68,24 +86,6 @@ async def decide(
     if request.headers.get("hx-request") != "true":
         return RedirectResponse("/duplicates", 303)
     return page(request, "_decided.html", a=a, b=b, decision=decision)
-
-
-async def _groups(service: Service, min_score: float | None, where: str | None) -> dict[str, Any]:
-    """Return the groups, found once for each generation and question."""
-    key = (service.live.generation, min_score, where)
-    kept: dict[Any, dict[str, Any]] = service.kept_groups
-    if key not in kept:
-        found = await service.read(lambda index: _found(index, min_score, where))
-        kept.clear()
-        kept[key] = found
-    return kept[key]
-
-
-def _found(index: Any, min_score: float | None, where: str | None) -> dict[str, Any]:
-    options = {"min_score": min_score, "where": where}
-    found = index.duplicates(**{name: one for name, one in options.items() if one is not None})
-    answer: dict[str, Any] = found.to_json()
-    return answer
 
 
 def _decided(path: Path, a: int, b: int, decision: str) -> None:

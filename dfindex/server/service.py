@@ -9,13 +9,14 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from threadpoolctl import ThreadpoolController
 
 from dfindex.index import Index
 from dfindex.server.access import Access, Rate
 from dfindex.server.batching import Batcher, Workbench
+from dfindex.server.duplicate_groups import DuplicateFinder
 from dfindex.server.encoding import Encoders
 from dfindex.server.errors import Problem
 from dfindex.server.live import LiveIndex, warm
@@ -71,7 +72,7 @@ class Service(Closing):
         self.maps = Maps(self.live, settings.space)
         self.uploads = UploadStore(allowance)
         self.thumbnails = PictureCache()
-        self.kept_groups: dict[Any, dict[str, Any]] = {}
+        self.groups = DuplicateFinder(self.live, settings.space)
         limits = Limits(
             pixels=allowance.pixels,
             bytes=allowance.upload_bytes,
@@ -95,6 +96,7 @@ class Service(Closing):
         self.work.close()
         self.pictures.close()
         self._by_id.close()
+        self.groups.close()
         self._vetting.close()
         self.live.close()
         self._encoders.close()

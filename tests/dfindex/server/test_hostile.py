@@ -250,9 +250,13 @@ def test_an_upload_that_trickles_is_ended(listen: Callable[..., int]) -> None:
     jsonschema.validate(said, ERROR)
 
 
-def test_uploads_that_are_cut_off_leave_nothing_behind(listen: Callable[..., int]) -> None:
+def test_uploads_that_are_cut_off_leave_nothing_behind(
+    listen: Callable[..., int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    uploads = tmp_path / "uploads"
+    uploads.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(uploads))
     port = listen()
-    kept = set(Path(tempfile.gettempdir()).glob("dfindex-uploads-*/*"))
     for sent in (0, 1, 1000, 50_000):
         with opened(port, 100_000) as sender:
             sender.sendall(b"\x89PNG" + b"\0" * sent)
@@ -262,7 +266,8 @@ def test_uploads_that_are_cut_off_leave_nothing_behind(listen: Callable[..., int
         time.sleep(0.05)
     assert metric(port, line) == 4
     assert metric(port, line + ',status="400"') == 4
-    assert set(Path(tempfile.gettempdir()).glob("dfindex-uploads-*/*")) == kept
+    assert len(list(uploads.iterdir())) == 1
+    assert list(uploads.glob("*/*")) == []
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz") as answer:
         assert answer.status == 200
 
