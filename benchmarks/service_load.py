@@ -11,11 +11,9 @@ import json
 import os
 import random
 import re
-import subprocess
 import sys
 import tempfile
 import time
-import urllib.request
 from collections import Counter
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -25,6 +23,9 @@ import numpy as np
 
 from benchmarks.machine import Machine
 from benchmarks.service_index import make_index
+from benchmarks.service_process import running
+
+_ASKED_FOR = 20_000  # samples the clients choose from
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,20 +73,17 @@ def main(arguments: list[str] | None = None) -> None:
 
 def run(index: Path, *, clients: int, seconds: float) -> LoadReport:
     """Start the service over an index and ask it for the neighbours of random samples."""
-    service, port = _started(index)
-    try:
-        ids = _ids(port)
+    with running(index) as service:
+        samples = service.json("/api/v1/samples?limit=1")["total"]
+        ids = service.sample_ids(_ASKED_FOR)
         before = _cpu_seconds(service.pid)
-        seen, memory, took = asyncio.run(_load(port, ids, clients, seconds, service.pid))
+        seen, memory, took = asyncio.run(_load(service.port, ids, clients, seconds, service.pid))
         cpu = _cpu_seconds(service.pid) - before
-    finally:
-        service.terminate()
-        service.wait(timeout=30)
     latencies = 1000 * np.sort(np.concatenate([one.latencies for one in seen]))
     statuses: Counter[int] = sum((one.statuses for one in seen), Counter())
     p50, p95, p99 = np.percentile(latencies, [50, 95, 99])
     return LoadReport(
-        samples=len(ids),
+        samples=samples,
         clients=clients,
         seconds=round(took, 1),
         requests=len(latencies),
@@ -99,35 +97,6 @@ def run(index: Path, *, clients: int, seconds: float) -> LoadReport:
         memory_mib=tuple(memory),
         machine=Machine.here(("faiss-cpu", "fastapi", "uvicorn", "duckdb")),
     )
-
-
-def _started(index: Path) -> tuple[subprocess.Popen[str], int]:
-    """Start the service on a free port; it says which when it is ready."""
-    command = [sys.executable, "-c", "from dfindex.cli import main; main()", "serve"]
-    service = subprocess.Popen(
-        [*command, "--index", str(index), "--port", "0"], stderr=subprocess.PIPE, text=True
-    )
-    assert service.stderr is not None
-    said = ""
-    for line in service.stderr:
-        said += line
-        found = re.search(r"http://127\.0\.0\.1:(\d+)/", line)
-        if found:
-            return service, int(found[1])
-    raise RuntimeError(f"the service did not start: {said}")
-
-
-def _ids(port: int) -> list[int]:
-    """Return the ids of all samples, page by page."""
-    ids: list[int] = []
-    after: int | None = 0
-    while after is not None:
-        address = f"http://127.0.0.1:{port}/api/v1/samples?limit=1000&after={after}"
-        with urllib.request.urlopen(address) as answer:
-            page = json.load(answer)
-        ids += [one["id"] for one in page["samples"]]
-        after = page["next"] if len(ids) < 20_000 else None  # enough to choose from
-    return ids
 
 
 async def _load(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import cv2
@@ -16,6 +17,7 @@ from search.description import Change, described
 from search.features import LocalFeatures, local_features
 from search.residual import Residual, residual
 from search.results import Match
+from search.steadiness import wandering
 from search.thumbnails import whole_picture
 from search.transforms import PIXEL_CENTRE, Matrix, overlaps, parts
 from search.verdict import Verdict
@@ -23,19 +25,13 @@ from search.verify import Geometry, match_features
 
 FEWEST_POINTS = 16
 SURE, LIKELY = 0.5, 0.1  # confidence of the geometry alone; with the pixels' agreement
-# fractions of the structured common area that show the same precisely, or much the same: copies
-# pass one of them even if half was covered or compression was harsh; two photographs of one
-# scene pass neither
-PRECISE, MUCH = 0.37, 0.7
-# Of the area that shows much the same, that which shows precisely the same: where a copy was
-# covered, the rest still is a copy's; a floor photographed twice, with other things on it, is not.
-PURE = 0.87
 CONVINCING = 0.5  # precisely the same, where the geometry is no evidence
 ALTERED = 0.003  # of the visible area
 # Where no point was found again and little of the area (fraction) has structure, colours are all
 # that tells pictures apart: a larger change of tones (levels of 255) leaves nothing that could.
 LITTLE_STRUCTURE, SAME_TONES = 0.35, 10.0
 MOST_BOXES = 12
+STEADY = 0.25  # pixels that a copy's places wander from one projective map
 
 
 @dataclass(frozen=True)
@@ -56,6 +52,31 @@ class Comparison:
 
 
 @dataclass(frozen=True)
+class _Bar:
+    """How alike two pictures must be to be one: much over all, or precisely where at all.
+
+    ``much`` is the least agreement, ``precise`` the least fidelity (see `Residual`) and ``pure``
+    the least share of the former that is the latter: where a copy was covered, the rest still is
+    a copy's.
+    """
+
+    much: float
+    precise: float
+    pure: float
+
+    def passed(self, found: Residual) -> bool:
+        """Whether two pictures are as alike as that."""
+        precise = found.fidelity >= max(self.precise, self.pure * found.agreement)
+        return precise or found.agreement >= self.much
+
+
+# Copies pass even if half of them was covered or compression was harsh. What does not keep steadily
+# to one projective map, as a floor does not that was photographed twice, must be nearer than that.
+_STEADY_BAR = _Bar(much=0.7, precise=0.2, pure=0.8)
+_ANY_BAR = _Bar(much=0.93, precise=0.37, pure=0.93)
+
+
+@dataclass(frozen=True)
 class _Evidence:
     """A geometry, and the pixels laid onto each other by it."""
 
@@ -69,8 +90,12 @@ class _Evidence:
         found = self.residual
         if self.geometry.confidence < SURE:
             return found.fidelity >= CONVINCING
-        precise = found.fidelity >= max(PRECISE, PURE * found.agreement)
-        return precise or found.agreement >= MUCH
+        return _ANY_BAR.passed(found) or (_STEADY_BAR.passed(found) and self._steady)
+
+    @cached_property
+    def _steady(self) -> bool:
+        found = wandering(self.laid)
+        return found is not None and found < STEADY
 
     @property
     def bare(self) -> bool:

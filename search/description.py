@@ -25,7 +25,7 @@ class Change:
 
 
 _WITHOUT_MATCH = {
-    Verdict.SIMILAR: "some structure in common, but not the same picture",
+    Verdict.SIMILAR: "the same thing or place may be in both, but they are two pictures",
     Verdict.UNRELATED: "no common structure found",
     Verdict.NOT_ASSESSABLE: "too little structure to judge",
     Verdict.EXACT: "identical",
