@@ -1,4 +1,4 @@
-"""Serve the views of each step: any step can be made anew from the seed alone."""
+"""Serve the views of each step: any step can be made anew from the seed, and from the likes."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from training.company import Likes, in_company
 from training.edits import training_pair
 from training.photos import Pyramid, order_of
 
@@ -29,13 +30,17 @@ class Batch:
 
 @dataclass(frozen=True)
 class Plan:
-    """What a step's views depend on, besides the pictures; ``ramp`` is counted in views."""
+    """What a step's views depend on, besides the pictures; ``ramp`` is counted in views.
+
+    ``company`` pictures that are like each other meet in a step.
+    """
 
     pairs: int
     size: int
     ramp: int
     seed: int
     weakest: float = WEAKEST
+    company: int = 1
 
     def strength(self, step: int) -> float:
         """Raise the edits from ``weakest`` to 1: without a ramp the loss does not take off."""
@@ -46,14 +51,17 @@ class Plan:
 class StepViews(Dataset[Batch]):
     """Item i is the batch of step i."""
 
-    def __init__(self, sources: Sequence[Pyramid], plan: Plan) -> None:
-        self.sources, self.plan = sources, plan
+    def __init__(self, sources: Sequence[Pyramid], plan: Plan, likes: Likes | None = None) -> None:
+        self.sources, self.plan, self.likes = sources, plan, likes
 
     def __getitem__(self, step: int) -> Batch:
         """Render the batch of one step."""
         cv2.setNumThreads(0)
         plan, total = self.plan, len(self.sources)
-        chosen = order_of(step, plan.pairs, total, plan.seed)
+        if self.likes is None:
+            chosen = order_of(step, plan.pairs, total, plan.seed)
+        else:
+            chosen = in_company(step, plan.pairs, self.likes, plan.company, plan.seed)
         first, second, traces = [], [], []
         for slot, picture in enumerate(chosen):
             rng = np.random.default_rng((plan.seed, step, slot))
@@ -83,10 +91,20 @@ class _From:
             step += 1
 
 
-def serve(sources: Sequence[Pyramid], plan: Plan, *, start: int, workers: int) -> Iterator[Batch]:
-    """Yield the batches from step ``start`` on, rendered ahead by worker processes."""
+def serve(
+    sources: Sequence[Pyramid],
+    plan: Plan,
+    *,
+    start: int,
+    workers: int,
+    likes: Likes | None = None,
+) -> Iterator[Batch]:
+    """Yield the batches from step ``start`` on, rendered ahead by worker processes.
+
+    ``likes`` say which pictures are like each other; without them a step's are drawn at random.
+    """
     loader = DataLoader(
-        StepViews(sources, plan),
+        StepViews(sources, plan, likes),
         batch_size=None,
         sampler=_From(start),
         num_workers=workers,

@@ -15,6 +15,7 @@ from torch import Tensor
 from training import checkpoint, losses
 from training.batches import Batch, Plan, serve, to_pixels
 from training.checkpoint import Learner, Progress
+from training.company import likes_of
 from training.export import read_exported
 from training.initial import prepare
 from training.model import CopyViT, Shape
@@ -166,6 +167,7 @@ def device_of(name: str) -> torch.device:
 @click.option("--warm-up", default=80, show_default=True, help="Steps of rising rate.")
 @click.option("--ramp", default=150_000, show_default=True, help="Views until full edits.")
 @click.option("--weakest", default=0.1, show_default=True, help="Edit strength at step 0.")
+@click.option("--company", default=1, show_default=True, help="Likes that meet in a step.")
 @click.option("--memory", default=0, show_default=True, help="Earlier rows as negatives.")
 @click.option("--generated", default=500, show_default=True, help="Pictures drawn by code.")
 @click.option("--workers", default=1, show_default=True, help="Processes that render views.")
@@ -185,6 +187,7 @@ def main(
     warm_up: int,
     ramp: int,
     weakest: float,
+    company: int,
     memory: int,
     generated: int,
     workers: int,
@@ -197,10 +200,11 @@ def main(
     sources = [*read_photos(photos), *draw_pictures(generated, seed)]
     progress = begin(run, start, Shape(depth=depth, image=size), sources, seed)
     click.echo(f"{len(sources)} pictures; step {progress.step}, {progress.views} views so far")
-    plan = Plan(pairs=pairs, size=size, ramp=ramp, seed=seed, weakest=weakest)
+    plan = Plan(pairs=pairs, size=size, ramp=ramp, seed=seed, weakest=weakest, company=company)
     schedule = Schedule(rate=rate, warm_up=warm_up, minutes=minutes, fall=fall)
     trainer = Trainer(progress, schedule, plan, run, device_of(device))
-    batches = serve(sources, plan, start=progress.step, workers=workers)
+    likes = likes_of(progress.average, sources, size) if company > 1 else None
+    batches = serve(sources, plan, start=progress.step, workers=workers, likes=likes)
     trainer.train(batches, memory)
 
 
