@@ -11,7 +11,7 @@ import gzip
 import json
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,24 +19,32 @@ import numpy as np
 
 from dfindex.index import Index
 from indexer.store.layout import IndexFolder
-from indexer.types import Float32, Sample
+from indexer.store.probe_scores import load_scores, probe_folder
+from indexer.types import Float32, FloatArray, Int64, Sample
+from probes.storage import names_in
 from search.projection import Progress, Projection, project
 
 _FINEST = 65535
 _MOST_VALUES = 400  # of one column; the rarest become "other"
 _NOTHING = ""
+_STEPS = tuple(f"{low} to {low + 10} %" for low in range(0, 100, 10))  # of a probe's score
 
 Thumbnail = Callable[[Sample], bytes]
 
 
 @dataclass(frozen=True)
 class CorpusMap:
-    """A map with its samples, in step."""
+    """A map with its samples, in step.
+
+    ``scores`` are those of the probes that were applied, (n,) each from 0 to 1, NaN where a sample
+    has none.
+    """
 
     projection: Projection
     samples: list[Sample]
     space: str
     generation: int
+    scores: dict[str, FloatArray] = field(default_factory=dict)
 
     def columns(self) -> dict[str, list[str]]:
         """Return what points can be coloured by, each with one text a point."""
@@ -58,6 +66,10 @@ class CorpusMap:
             "x": [round(float(one), 4) for one in self.projection.coordinates[:, 0]],
             "y": [round(float(one), 4) for one in self.projection.coordinates[:, 1]],
             **self.columns(),
+            "probes": {
+                name: [None if np.isnan(one) else round(float(one), 4) for one in scores]
+                for name, scores in self.scores.items()
+            },
         }
 
 
@@ -69,17 +81,33 @@ def corpus_map(
     folder = IndexFolder(index.path).space(opened.row.fingerprint).path
     projection = project(opened, folder / "map.npz", progress)
     samples = index.catalog.samples(projection.ids.tolist())
-    return CorpusMap(projection, samples, opened.row.name, index.generation)
+    scores = _scores(index, projection.ids)
+    return CorpusMap(projection, samples, opened.row.name, index.generation, scores)
+
+
+def _scores(index: Index, ids: Int64) -> dict[str, FloatArray]:
+    """Return what each applied probe said of the samples, NaN for those that came later."""
+    found = {}
+    for name in names_in(index.path / "probes"):
+        kept = load_scores(probe_folder(index.path, name))
+        if kept is not None:
+            by_id = dict(zip(kept.ids.tolist(), kept.scores.tolist(), strict=True))
+            found[name] = np.array([by_id.get(one, np.nan) for one in ids.tolist()])
+    return found
 
 
 def packed(drawn: CorpusMap, thumbnail: Thumbnail | None = None) -> bytes:
     """Return the points as the script reads them; ``thumbnail`` gives each one's small JPEG."""
-    columns, codes = [], []
+    columns: list[dict[str, Any]] = []
+    codes: list[Any] = []
     for name, texts in drawn.columns().items():
         values, numbers = _coded(texts)
         if len(values) > 1:
             columns.append({"name": name, "values": values})
             codes.append(numbers)
+    for name, scores in drawn.scores.items():
+        columns.append({"name": f"probe {name}", "values": [_NOTHING, *_STEPS], "ordered": True})
+        codes.append(_steps(scores))
     names = "\n".join(_shown(one) for one in drawn.samples).encode("utf-8", "replace")
     pictures = [thumbnail(one) for one in drawn.samples] if thumbnail else []
     header = {
@@ -124,6 +152,12 @@ def _coded(texts: Sequence[str]) -> tuple[list[str], Any]:
     number = {one: at for at, one in enumerate(values)}
     codes = [number.get(one, len(values) - 1) for one in texts]
     return values, np.array(codes, dtype="<u2")
+
+
+def _steps(scores: FloatArray) -> Any:
+    """Return the numbers of the steps that scores fall on, 0 where there is no score."""
+    place = np.clip(np.nan_to_num(scores) * len(_STEPS), 0, len(_STEPS) - 1).astype("<u2")
+    return np.where(np.isnan(scores), 0, place + 1).astype("<u2")
 
 
 def _shown(sample: Sample) -> str:

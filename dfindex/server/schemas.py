@@ -101,6 +101,7 @@ class MapAnswer(BaseModel):
     label: list[str]
     generator: list[str]
     cluster: list[str]
+    probes: dict[str, list[float | None]]
 
 
 class ProbesAnswer(BaseModel):

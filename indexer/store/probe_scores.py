@@ -62,6 +62,12 @@ def load_scores(folder: Path) -> ProbeScores | None:
         raise _damaged(path) from error
 
 
+def scores_stamp(index: Path) -> tuple[tuple[str, int], ...]:
+    """Return what changes whenever a probe of an index folder is applied."""
+    seals = sorted((index / "probes").glob(f"*/{_SEAL}"))
+    return tuple((path.parent.name, path.stat().st_mtime_ns) for path in seals)
+
+
 def attach_scores(catalog: Catalog, name: str) -> None:
     """Let conditions over samples use a probe's scores, as `scores_column` names them.
 

@@ -175,7 +175,18 @@
       root.dataset.drawn = "yes";
     });
   };
-  const colourOf = (value, place) => SAID[value] || (value === "" ? NONE : PALETTE[(place - 1) % PALETTE.length]);
+  const RAMP = [[0.17, 0.4, 0.74], [0.86, 0.78, 0.45], [0.82, 0.2, 0.18]]; // of an ordered column
+  const ramped = (share) => {
+    const from = RAMP[share < 0.5 ? 0 : 1];
+    const to = RAMP[share < 0.5 ? 1 : 2];
+    const part = share < 0.5 ? 2 * share : 2 * share - 1;
+    return from.map((each, at) => each + part * (to[at] - each));
+  };
+  const colourOf = (value, place) => {
+    if (value === "") return NONE;
+    if (column.ordered) return ramped((place - 1) / (column.values.length - 2));
+    return SAID[value] || PALETTE[(place - 1) % PALETTE.length];
+  };
   const paint = () => {
     const shades = column.values.map((value, place) => colourOf(value, place).map((each) => Math.round(255 * each)));
     const usual = n > 20000 ? 150 : 215;

@@ -7,6 +7,7 @@ import io
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import jsonschema
 import numpy as np
@@ -16,6 +17,7 @@ from starlette.testclient import TestClient
 
 import dfindex
 import dfindex.maintenance
+from indexer.store.probe_scores import ProbeScores, probe_folder, save_scores
 from tests.dfindex import schemas
 from tests.dfindex.server.conftest import Serve
 from tests.fake_encoder import NAME, MeanColour
@@ -296,6 +298,28 @@ def test_requests_that_come_together_share_a_pass(
     assert names == [f"{n:05d}.png" for n in range(8)]
     assert sum(sizes) == 8
     assert max(sizes) > 1
+
+
+def test_the_map_shows_what_a_probe_says_once_it_is_applied(client: TestClient, home: Path) -> None:
+    def drawn() -> Any:
+        answer = client.get("/api/v1/map")
+        while answer.status_code == 503:
+            time.sleep(0.05)
+            answer = client.get("/api/v1/map")
+        return answer.json()
+
+    first = drawn()
+    assert first["probes"] == {}
+    folder = probe_folder(home / "index", "gan")
+    folder.mkdir(parents=True)
+    (folder / "card.json").write_text("{}")
+    numbers = np.array(first["ids"], np.int64)
+    scores = np.linspace(0, 1, len(numbers))
+    save_scores(folder, ProbeScores(ids=numbers, scores=scores, spaces=()))
+    until = time.monotonic() + 30
+    while not drawn()["probes"] and time.monotonic() < until:
+        time.sleep(0.05)
+    assert drawn()["probes"]["gan"] == pytest.approx(scores, abs=1e-4)
 
 
 def test_metrics_count_what_was_asked(client: TestClient, home: Path) -> None:
