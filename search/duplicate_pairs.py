@@ -56,10 +56,13 @@ def related(
 ) -> Iterator[tuple[Pair, Relation | None]]:
     """Yield each pair with its relation, on all cores; None stands for a file that is gone."""
     with ThreadPoolExecutor(os.cpu_count() or 1, "verify") as threads:
-        found = threads.map(relate, pairs)
-        for done, (pair, relation) in enumerate(zip(pairs, found, strict=True), start=1):
-            progress("comparing pixels", done / len(pairs))
-            yield pair, relation
+        try:
+            found = threads.map(relate, pairs)
+            for done, (pair, relation) in enumerate(zip(pairs, found, strict=True), start=1):
+                progress("comparing pixels", done / len(pairs))
+                yield pair, relation
+        finally:
+            threads.shutdown(cancel_futures=True)  # who stops does not wait for the rest
 
 
 def candidate_pairs(space: Space, ids: Int64, *, min_score: float | None = None) -> list[Pair]:

@@ -56,7 +56,7 @@ class OpenVinoViT:
     def encode(self, images: UInt8) -> Features:
         """Read images (B, size, size, 3) uint8 RGB, already shaped by the spec's preset."""
         pixels = self._like.pixels_of(images).contiguous().numpy()
-        outputs = self._request().infer([pixels], share_inputs=True)
+        outputs = self._request().infer([pixels])
         cls, patches = (np.array(outputs[place], np.float32) for place in range(2))
         return Features(cls=cls, patches=patches, logits=self._logits(cls))
 
