@@ -31,7 +31,7 @@ ALTERED = 0.003  # of the visible area
 # that tells pictures apart: a larger change of tones (levels of 255) leaves nothing that could.
 LITTLE_STRUCTURE, SAME_TONES = 0.35, 10.0
 MOST_BOXES = 12
-STEADY = 0.25  # pixels that a copy's places wander from one projective map
+STEADY = 0.22  # pixels that a copy's places wander from one projective map
 
 
 @dataclass(frozen=True)

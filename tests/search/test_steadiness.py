@@ -19,6 +19,7 @@ SAME_FLOOR = [
     ("train/longsleeve/e1e4439e*", "train/longsleeve/02c1ab85*"),
     ("train/shirt/54f0bc77*", "validation/shirt/66f2df55*"),
     ("train/pants/5d6be0e5*", "train/t-shirt/773cca6b*"),
+    ("train/shoes/a28a7997*", "train/shoes/e2dd7cf5*"),
 ]
 
 
