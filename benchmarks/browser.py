@@ -12,15 +12,19 @@ _DRAWN = "[data-map][data-drawn=yes]"
 _LOADED = "() => performance.getEntriesByType('navigation')[0].loadEventEnd"
 
 
+def executable() -> str | None:
+    """Return where Chromium is installed, None where it is not."""
+    return shutil.which("chromium") or shutil.which("chromium-browser")
+
+
 @contextmanager
 def chromium() -> Iterator[Any]:
     """Start a headless browser."""
     from playwright.sync_api import sync_playwright
 
-    path = shutil.which("chromium") or shutil.which("chromium-browser")
     with sync_playwright() as started:
         browser = started.chromium.launch(
-            executable_path=path, args=["--no-sandbox", "--enable-unsafe-swiftshader"]
+            executable_path=executable(), args=["--no-sandbox", "--enable-unsafe-swiftshader"]
         )
         try:
             yield browser

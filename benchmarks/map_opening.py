@@ -1,7 +1,7 @@
 """How large a map's page is, and how soon it shows its first picture, opened from disk offline.
 
-``python -m benchmarks.map_opening --points 100000``. The points are made up: clusters of them,
-with labels and folders; drawing a real one takes umap-learn first, which is not what is timed.
+``python -m benchmarks.map_opening --points 100000``. The index and the places on the map are made
+up; laying out a real one takes umap-learn first, which is not what is timed.
 """
 
 from __future__ import annotations
@@ -17,13 +17,14 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.browser import chromium, drawn_ms
+from benchmarks.command import called
 from benchmarks.machine import Machine
-from dfindex.map_data import CorpusMap, packed
-from dfindex.map_page import render
-from indexer.types import Sample
-from search.projection import Projection
+from benchmarks.service_index import make_index
+from indexer.store.layout import IndexFolder
+from indexer.store.reader import IndexReader
+from search.projection import Projection, save
 
-_CLUSTERS, _FOLDERS = 60, 97
+_CLUSTERS = 60
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,9 +47,10 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as folder:
-        page = Path(folder) / "map.html"
-        drawn = made_up(options.points)
-        page.write_text(render(drawn, packed(drawn)), encoding="utf-8")
+        index, page = Path(folder) / "index", Path(folder) / "map.html"
+        make_index(index, options.points)
+        lay_out(index)
+        called(["map", "--index", str(index), "--out", str(page)], within=Path(folder))
         report = measure(page, points=options.points, rounds=options.rounds)
     sys.stdout.write(json.dumps(asdict(report), indent=1) + "\n")
 
@@ -73,29 +75,18 @@ def measure(page: Path, *, points: int, rounds: int) -> MapReport:
     )
 
 
-def made_up(count: int, *, seed: int = 0) -> CorpusMap:
-    """Return a map of ``count`` points in clusters."""
+def lay_out(index: Path, *, seed: int = 0) -> None:
+    """Keep a map of clusters with an index's only space, where ``dfindex map`` looks for one."""
     rng = np.random.default_rng(seed)
-    clusters = rng.integers(_CLUSTERS, size=count)
+    with IndexReader(index) as reader:
+        space = reader.space()
+        ids, kept = space.ids(), IndexFolder(index).space(space.row.fingerprint).map
+    clusters = rng.integers(_CLUSTERS, size=len(ids))
     centres = rng.normal(size=(_CLUSTERS, 2)) * 10
-    coordinates = (centres[clusters] + rng.normal(size=(count, 2))).astype(np.float32)
-    ids = np.arange(1, count + 1)
-    near = np.zeros((count, 0))
-    projection = Projection(
-        ids, coordinates, clusters, near.astype(np.int64), near.astype(np.float32)
-    )
-    samples = [
-        Sample(
-            id=number,
-            path=f"/made-up/case-{number % _FOLDERS:02d}/picture-{number:07d}.jpg",
-            sha256=f"{number:064x}",
-            width=640,
-            height=480,
-            label=("real", "fake", None)[number % 3],
-        )
-        for number in ids.tolist()
-    ]
-    return CorpusMap(projection, samples, "made-up", 1)
+    coordinates = (centres[clusters] + rng.normal(size=(len(ids), 2))).astype(np.float32)
+    near = np.zeros((len(ids), 0))
+    drawn = Projection(ids, coordinates, clusters, near.astype(np.int64), near.astype(np.float32))
+    save(kept, drawn)
 
 
 if __name__ == "__main__":

@@ -9,17 +9,16 @@ from __future__ import annotations
 import argparse
 import csv
 import json
-import subprocess
 import sys
 import tempfile
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from benchmarks.command import called
 from benchmarks.machine import Machine
 
 _KEPT_BACK = 10  # every so many labels one is left out
-_ANSWERS = (0, 1)  # done, or nothing found
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,7 +60,7 @@ def run(labels: Path, folder: Path) -> PathReport:
     seconds, said = {}, {}
     for name, command in commands.items():
         started = time.perf_counter()
-        said[name] = _called(command, folder)
+        said[name] = called(command, within=folder)
         seconds[name] = round(time.perf_counter() - started, 2)
     reached = json.loads(said["probe show"])["figures"]
     low, high = reached["ci95"]["auc"]
@@ -87,14 +86,6 @@ def _shortened(labels: Path, target: Path) -> tuple[int, Path]:
         writer.writeheader()
         writer.writerows(kept)
     return len(kept), Path(kept[0]["path"])
-
-
-def _called(arguments: list[str], folder: Path) -> str:
-    command = [sys.executable, "-c", "from dfindex.cli import main; main()", *arguments]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
-    if done.returncode not in _ANSWERS:
-        raise RuntimeError(f"dfindex {' '.join(arguments)}: {done.stderr.strip()}")
-    return done.stdout
 
 
 if __name__ == "__main__":

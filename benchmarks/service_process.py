@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import re
 import subprocess
-import sys
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from benchmarks.command import DFINDEX
 
 
 @dataclass(frozen=True)
@@ -45,9 +46,10 @@ class Running:
 @contextmanager
 def running(index: Path) -> Iterator[Running]:
     """Start the service over an index on a free port, and stop it at the end."""
-    command = [sys.executable, "-c", "from dfindex.cli import main; main()", "serve"]
     service = subprocess.Popen(
-        [*command, "--index", str(index), "--port", "0"], stderr=subprocess.PIPE, text=True
+        [*DFINDEX, "serve", "--index", str(index), "--port", "0"],
+        stderr=subprocess.PIPE,
+        text=True,
     )
     try:
         yield Running(service.pid, _port(service))

@@ -78,8 +78,8 @@ def corpus_map(
 ) -> CorpusMap:
     """Return the map of an index's space; it is drawn at the first call, and kept."""
     opened = index.space(space)
-    folder = IndexFolder(index.path).space(opened.row.fingerprint).path
-    projection = project(opened, folder / "map.npz", progress)
+    kept = IndexFolder(index.path).space(opened.row.fingerprint).map
+    projection = project(opened, kept, progress)
     samples = index.catalog.samples(projection.ids.tolist())
     scores = _scores(index, projection.ids)
     return CorpusMap(projection, samples, opened.row.name, index.generation, scores)

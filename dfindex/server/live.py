@@ -15,6 +15,7 @@ from dfindex.index import Index
 from indexer.closing import Closing
 from indexer.errors import DfindexError, StoreError, UsageError
 from indexer.store.layout import IndexFolder
+from indexer.store.probe_scores import ScoresStamp, scores_stamp
 
 T = TypeVar("T")
 log = logging.getLogger("dfindex.server")
@@ -56,6 +57,11 @@ class LiveIndex(Closing):
     def generation(self) -> int:
         """The generation that requests are answered from."""
         return self._current.generation
+
+    @property
+    def state(self) -> tuple[int, ScoresStamp]:
+        """What answers over samples depend on: the generation, and when probes were applied."""
+        return self.generation, scores_stamp(self._path)
 
     @contextmanager
     def lease(self) -> Iterator[Index]:

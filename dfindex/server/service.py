@@ -69,7 +69,7 @@ class Service(Closing):
         self._writing = threading.Lock()
         self._encoders = Encoders(settings, self.metrics)
         self.live = LiveIndex(settings.index, self._open, lambda one: warm(one, settings.space))
-        self.maps = Maps(settings.index, self.live, settings.space)
+        self.maps = Maps(self.live, settings.space)
         self.uploads = UploadStore(allowance)
         self.thumbnails = PictureCache()
         self.groups = DuplicateFinder(self.live, settings.space)

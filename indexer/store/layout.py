@@ -32,6 +32,11 @@ class SpaceFolder:
         """The folder of the nearest-neighbour caches."""
         return self.path / "ann"
 
+    @property
+    def map(self) -> Path:
+        """The map that was drawn last."""
+        return self.path / "map.npz"
+
 
 @dataclass(frozen=True)
 class IndexFolder:

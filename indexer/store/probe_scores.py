@@ -19,6 +19,8 @@ from indexer.store.durable import (
 )
 from indexer.types import FloatArray, Int64
 
+ScoresStamp = tuple[tuple[str, int], ...]
+
 _VALUES, _SEAL = "scores.npz", "scores.json"
 
 
@@ -62,7 +64,7 @@ def load_scores(folder: Path) -> ProbeScores | None:
         raise _damaged(path) from error
 
 
-def scores_stamp(index: Path) -> tuple[tuple[str, int], ...]:
+def scores_stamp(index: Path) -> ScoresStamp:
     """Return what changes whenever a probe of an index folder is applied."""
     seals = sorted((index / "probes").glob(f"*/{_SEAL}"))
     return tuple((path.parent.name, path.stat().st_mtime_ns) for path in seals)

@@ -16,14 +16,14 @@ from typing import Any
 import pytest
 
 import dfindex
+from benchmarks.browser import chromium, executable
 from tests.fake_encoder import NAME
 
 ROOT = Path(__file__).resolve().parents[3]
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium: apt-get install chromium"),
+    pytest.mark.skipif(executable() is None, reason="no Chromium: apt-get install chromium"),
 ]
 SERVE = "import tests.fake_encoder; from dfindex.cli import main; main()"
 
@@ -63,19 +63,15 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def chromium() -> Iterator[Any]:
-    with playwright.sync_playwright() as started:
-        browser = started.chromium.launch(
-            executable_path=CHROMIUM, args=["--no-sandbox", "--enable-unsafe-swiftshader"]
-        )
-        yield browser
-        browser.close()
+def browser() -> Iterator[Any]:
+    with chromium() as started:
+        yield started
 
 
 @pytest.fixture
-def page(chromium: Any, address: str) -> Iterator[Any]:
+def page(browser: Any, address: str) -> Iterator[Any]:
     """Open a page that fails its test for any console error and any foreign request."""
-    context = chromium.new_context(viewport={"width": 1280, "height": 800})
+    context = browser.new_context(viewport={"width": 1280, "height": 800})
     opened = context.new_page()
     opened.set_default_timeout(60_000)
     troubles: list[str] = []
@@ -199,9 +195,9 @@ def test_a_probe_is_trained_and_suggests(page: Any, address: str) -> None:
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [360, 1280, 3840])
-def test_pages_fit_every_width(chromium: Any, address: str, width: int, scheme: str) -> None:
+def test_pages_fit_every_width(browser: Any, address: str, width: int, scheme: str) -> None:
     size = {"width": width, "height": 800}
-    context = chromium.new_context(viewport=size, color_scheme=scheme)
+    context = browser.new_context(viewport=size, color_scheme=scheme)
     opened = context.new_page()
     for path in ("/", "/corpus", "/map", "/probes", "/samples/1", "/compare?a=s-1&b=s-2"):
         started = time.monotonic()
@@ -219,7 +215,7 @@ def test_pages_fit_every_width(chromium: Any, address: str, width: int, scheme: 
     context.close()
 
 
-def test_the_map_s_own_page_works_from_disk(chromium: Any, tmp_path: Path) -> None:
+def test_the_map_s_own_page_works_from_disk(browser: Any, tmp_path: Path) -> None:
     from tests.pictures import corpus
 
     corpus(tmp_path / "corpus", 20)
@@ -228,7 +224,7 @@ def test_the_map_s_own_page_works_from_disk(chromium: Any, tmp_path: Path) -> No
         from dfindex.map_page import write_map
 
         write_map(index, tmp_path / "map.html", thumbnails=True)
-    context = chromium.new_context(offline=True)
+    context = browser.new_context(offline=True)
     opened = context.new_page()
     troubles: list[str] = []
     opened.on("console", lambda said: troubles.append(said.text) if said.type == "error" else None)

@@ -6,11 +6,13 @@ import threading
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from starlette.testclient import TestClient
 
 import dfindex
 from dfindex.index import Index
+from indexer.store.probe_scores import ProbeScores, probe_folder, save_scores
 from tests.dfindex.server.conftest import Serve
 from tests.dfindex.server.test_api import ids
 
@@ -77,6 +79,25 @@ def test_a_decision_does_not_empty_the_page(
         for group in client.get("/api/v1/duplicates").json()["groups"]
     ]
     assert {"00002.png", "00003.png"} in members
+
+
+def test_a_probe_that_is_applied_again_changes_what_is_asked_for(
+    client: TestClient, home: Path
+) -> None:
+    numbers = np.array(sorted(ids(home).values()))
+    folder = probe_folder(home / "index", "gan")
+    folder.mkdir(parents=True)
+
+    def groups(score: float) -> dict[str, Any]:
+        scores = np.full(len(numbers), score)
+        save_scores(folder, ProbeScores(ids=numbers, scores=scores, spaces=()))
+        asked = {"min_score": 0.5, "where": "probe.gan > 0.5"}
+        found: dict[str, Any] = client.get("/api/v1/duplicates", params=asked).json()
+        return found
+
+    assert groups(0.1)["pairs_checked"] == 0
+    assert groups(0.9)["pairs_checked"] > 0
+    assert groups(0.1)["pairs_checked"] == 0
 
 
 def test_a_filter_that_makes_no_sense_is_refused(client: TestClient) -> None:
