@@ -45,7 +45,9 @@ _WARNINGS = Shared(_ignore_warnings)
 def quiet() -> Iterator[None]:
     """Ignore warnings in this and, unavoidably, every other thread.
 
-    Two threads that each save and restore the filters themselves can restore each other's.
+    Two threads that each save and restore the filters themselves can restore each other's; what
+    others than these threads have restored meanwhile is set again.
     """
     with _WARNINGS.held():
+        warnings.simplefilter("ignore")
         yield

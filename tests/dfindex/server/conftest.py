@@ -54,6 +54,9 @@ def serve(home: Path) -> Iterator[Serve]:
             return clients.enter_context(client)
 
         yield start
+    for thread in threading.enumerate():
+        if thread.name == "map":  # the service does not wait for one that is still drawn
+            thread.join()
 
 
 @pytest.fixture
