@@ -74,14 +74,16 @@ def run(
 
     ``plain_folder`` is the encoder's folder in Hugging Face layout, for the loop people write
     themselves: `AutoImageProcessor` and ``model(**inputs)`` in batches of 8, without prefetch.
-    Where ``photos`` holds fewer than ``pictures`` files all of them are taken, and the result
-    says how many; raise UsageError where they make no batch.
+    The first ``pictures`` that can be read are taken, or all where ``photos`` holds fewer: the
+    result says how many. Raise UsageError where they make no batch.
     """
-    files = list(islice((one for one in walk([photos]) if one.problem is None), pictures))
+    files, pixels = _readable(encoder, photos, pictures, workers)
     if len(files) < batch_size:
-        raise UsageError(f"expected at least {batch_size} files in {photos}, found {len(files)}")
+        raise UsageError(
+            f"expected at least {batch_size} pictures in {photos}, found {len(files)} that can be "
+            "read; choose another folder"
+        )
     pictures = len(files)
-    pixels = _prepared(encoder, files, workers)
     plain = None if plain_folder is None else PlainLoop(plain_folder)
     encoder.encode(pixels[:batch_size])
     times: dict[str, list[float]] = {"model": [], "build": [], "decode": [], "plain_loop": []}
@@ -89,7 +91,7 @@ def run(
         for _ in range(rounds):
             times["model"].append(_timed(lambda: _forward(encoder, pixels, batch_size)))
             times["build"].append(_timed(lambda: _build(encoder, files, batch_size, workers)))
-            times["decode"].append(_timed(lambda: _prepared(encoder, files, workers)))
+            times["decode"].append(_timed(lambda: _decode(encoder, files, workers)))
             if plain is not None:
                 times["plain_loop"].append(_timed(lambda: plain(files)))
     rates = {name: [pictures / one for one in values] for name, values in times.items()}
@@ -185,9 +187,23 @@ def _forward(encoder: Encoder, pixels: UInt8, batch_size: int) -> None:
             encoder.model(pixel_values=batch)
 
 
-def _prepared(encoder: Encoder, files: Sequence[FoundFile], workers: int) -> UInt8:
+def _readable(
+    encoder: Encoder, photos: Path, most: int, workers: int
+) -> tuple[list[FoundFile], UInt8]:
+    """Return the first files that are pictures, and their pixels (n, size, size, 3)."""
+    files = (one for one in walk([photos]) if one.problem is None)
     with DecodePool(workers=workers, preset=encoder.spec.preset) as pool:
-        return np.stack([one.pixels for one in pool.map(files) if one.pixels is not None])
+        read = (one for one in pool.map(files) if one.pixels is not None)
+        taken = [(one.file, one.pixels) for one in islice(read, most)]
+    size = encoder.spec.preset.size
+    pixels = np.array([each for _, each in taken], np.uint8).reshape(-1, size, size, 3)
+    return [file for file, _ in taken], pixels
+
+
+def _decode(encoder: Encoder, files: Sequence[FoundFile], workers: int) -> None:
+    with DecodePool(workers=workers, preset=encoder.spec.preset) as pool:
+        for _ in pool.map(files):
+            pass
 
 
 def _timed(action: Callable[[], object]) -> float:
