@@ -22,6 +22,7 @@ from benchmarks.machine import Machine
 from benchmarks.methods import Method
 from benchmarks.retrieval_metrics import Figures, Ranking, bootstrap
 from indexer.encoders import registry
+from indexer.errors import UsageError
 from indexer.types import Encoder, Float32, Int64
 
 ALL = "all"
@@ -91,7 +92,7 @@ def run(
     originals: int = 100,
     distractors: int = 60,
     slow_originals: int | None = 60,
-    attacks: Sequence[str] = tuple(ATTACKS),
+    attacks: Sequence[str] | None = None,
     seed: int = 0,
     bootstrap_samples: int = 200,
     progress: Callable[[str], None] | None = None,
@@ -99,10 +100,15 @@ def run(
     """Attack, search and measure.
 
     Without ``methods`` those of `all_methods` are compared, with ``encoder`` or the packaged one.
+    ``attacks`` are names of `ATTACKS`, all of them by default; raise UsageError for another.
     Slow methods see the first ``slow_originals`` originals (None: all) and as large a part of the
     distractors; then every method is measured on that subset as well.
     """
     tell = progress or (lambda _: None)
+    attacks = tuple(ATTACKS) if attacks is None else tuple(dict.fromkeys(attacks))
+    unknown = set(attacks) - set(ATTACKS)
+    if unknown or not attacks:
+        raise UsageError(f"expected attacks out of {', '.join(ATTACKS)}, got {sorted(unknown)}")
     if methods is None:
         encoder = encoder or registry.load()
         methods = all_methods(encoder)

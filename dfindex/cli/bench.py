@@ -133,6 +133,13 @@ def search(
     help="Originals for SIFT over all pairs.",
 )
 @click.option(
+    "--attack",
+    "attacks",
+    multiple=True,
+    metavar="NAME",
+    help="Only this attack; may be given several times.",
+)
+@click.option(
     "--localised",
     default=0,
     show_default=True,
@@ -150,6 +157,7 @@ def copy(
     originals: int,
     distractors: int,
     slow_originals: int,
+    attacks: tuple[str, ...],
     localised: int,
     copies: bool,
     fast: bool,
@@ -181,6 +189,7 @@ def copy(
             originals=originals,
             distractors=distractors,
             slow_originals=min(slow_originals, originals),
+            attacks=attacks or None,
             seed=seed,
             progress=tell,
         )

@@ -158,3 +158,8 @@ def test_class_token_scores_are_cosines(pool):
     scores = method.scores([opened(path) for path in paths])
     np.testing.assert_allclose(scores, scores.T, atol=1e-6)
     np.testing.assert_allclose(np.diag(scores), 1, atol=1e-6)
+
+
+def test_an_attack_that_nobody_knows_is_named_with_those_there_are(pool):
+    with pytest.raises(UsageError, match=r"jpeg_half, crop20.*\['melt'\]"):
+        run(pool, methods=[PdqDihedral()], attacks=["mirror", "melt"])
