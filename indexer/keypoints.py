@@ -17,12 +17,14 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from indexer.types import Float32, UInt8
+from indexer.types import Float32, Int64, UInt8
 
 LONGEST_SIDE = 400  # pixels
 LARGEST_ENLARGEMENT = 2.0
 SMALLEST_SIDE = 32  # pixels, after resizing: less than that has no room for a keypoint
 COUNT = 300
+CHOICE = 2  # times as many are found as are kept
+CELLS = 6  # a side, over which they are spread
 LEVELS, STEP = 8, 1.25  # of the pyramid of sizes
 CONTRAST = 5  # grey levels of a corner; faces and skies have nothing much above that
 CODE_BYTES = 32
@@ -139,10 +141,13 @@ def vocabulary() -> Vocabulary:
 
 
 def keypoints(image: Image.Image, *, count: int = COUNT) -> Keypoints:
-    """Find at most ``count`` keypoints of an RGB picture; an index keeps `COUNT` of them."""
+    """Find about ``count`` keypoints of an RGB picture, at most; an index keeps `COUNT` of them."""
     grey = reading(image)
-    found, codes = ((), None) if grey is None else detector(count).detectAndCompute(grey, None)
-    if grey is None or codes is None:
+    if grey is None:
+        return Keypoints.none()
+    finder = detector(count * CHOICE)
+    found, codes = finder.compute(grey, _chosen(finder.detect(grey, None), grey.shape, count))
+    if codes is None:
         return Keypoints.none()
     values = np.array([(*one.pt, one.size, one.angle) for one in found], dtype=np.float32)
     scale = np.float32(1 / max(grey.shape))
@@ -172,6 +177,38 @@ def detector(count: int = COUNT) -> cv2.ORB:
     return cv2.ORB.create(
         count, scaleFactor=STEP, nlevels=LEVELS, fastThreshold=CONTRAST, edgeThreshold=16
     )
+
+
+def spread(points: Float32, strengths: Float32, shape: Sequence[int], count: int) -> Int64:
+    """Return the places of ``count`` points, half the strongest, half the strongest of their cell.
+
+    Without that one texture or line of text takes all. ``points`` (n, 2) are x and y within
+    ``shape``, height and width.
+    """
+    order = np.argsort(-strengths, kind="stable")
+    if len(order) <= count:
+        return order
+    strongest, others = order[: count // 2], order[count // 2 :]
+    where = points[others] / (shape[1], shape[0])
+    cell = (np.clip(where, 0, 0.999) * CELLS).astype(np.int64) @ np.array([1, CELLS])
+    by_cell = np.argsort(cell, kind="stable")
+    starts = np.searchsorted(cell[by_cell], cell[by_cell])
+    rank = np.empty(len(others), dtype=np.int64)
+    rank[by_cell] = np.arange(len(others)) - starts
+    fairest = np.sort(np.argsort(rank, kind="stable")[: count - len(strongest)])
+    return np.concatenate([strongest, others[fairest]])
+
+
+def _chosen(found: Sequence[cv2.KeyPoint], shape: Sequence[int], count: int) -> list[cv2.KeyPoint]:
+    """Return ``count`` of the points, of each size the same share, spread over the picture."""
+    values = np.array([(*one.pt, one.response, one.octave) for one in found]).reshape(-1, 4)
+    chosen: list[cv2.KeyPoint] = []
+    for octave in np.unique(values[:, 3]):
+        (own,) = np.nonzero(values[:, 3] == octave)
+        share = int(len(own) * min(1.0, count / len(values)))
+        kept = own[spread(values[own, :2], values[own, 2], shape, share)]
+        chosen += [found[place] for place in kept]
+    return chosen
 
 
 def _wide(codes: UInt8) -> npt.NDArray[np.uint64]:

@@ -31,7 +31,7 @@ ALTERED = 0.003  # of the visible area
 # that tells pictures apart: a larger change of tones (levels of 255) leaves nothing that could.
 LITTLE_STRUCTURE, SAME_TONES = 0.35, 10.0
 MOST_BOXES = 12
-STEADY = 0.22  # pixels that a copy's places wander from one projective map
+STEADY = 0.105  # pixels that a copy's places wander from one projective map
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ class _Bar:
 
 # Copies pass even if half of them was covered or compression was harsh. What does not keep steadily
 # to one projective map, as a floor does not that was photographed twice, must be nearer than that.
-_STEADY_BAR = _Bar(much=0.7, precise=0.2, pure=0.8)
+_STEADY_BAR = _Bar(much=0.6, precise=0.2, pure=0.7)
 _ANY_BAR = _Bar(much=0.93, precise=0.37, pure=0.93)
 
 
@@ -159,16 +159,26 @@ def _evidence(
     pictures: tuple[UInt8, UInt8], features: tuple[LocalFeatures, LocalFeatures]
 ) -> _Evidence | None:
     """Return the best geometry with its pixels, or None where not even a weak one is found."""
-    geometry = match_features(*features)
-    if geometry is not None and geometry.confidence >= LIKELY:
-        evidence = _examined(pictures, geometry)
-        if evidence.same:
-            return evidence
+    found = _by_points(pictures, features)
+    if found is not None and found.same:
+        return found
+    if found is not None and found.geometry.confidence >= SURE:
+        # Where a texture repeats itself points can lead astray; from the other side they may not.
+        turned = _exchanged(_by_points(pictures[::-1], features[::-1]))
+        if turned is not None and turned.same:
+            return turned
     whole = whole_picture(*pictures)
     if whole is not None:
         evidence = _examined(pictures, _whole_geometry(whole, pictures))
         if evidence.same and not evidence.bare:
             return evidence
+    return found
+
+
+def _by_points(
+    pictures: tuple[UInt8, UInt8], features: tuple[LocalFeatures, LocalFeatures]
+) -> _Evidence | None:
+    geometry = match_features(*features)
     if geometry is None or geometry.confidence < LIKELY:
         return None
     return _examined(pictures, geometry)

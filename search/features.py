@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 from PIL import Image
 
-from indexer.types import Float32, Int64, UInt8
+from indexer.keypoints import spread
+from indexer.types import Float32, UInt8
 
 LONGEST_SIDE = 512
 LARGEST_ENLARGEMENT = 2.0
 COUNT = 1000
 CONTRAST = 0.015  # less than OpenCV's 0.04: faces and skies have nothing above that
 BLUNT_EDGES = 12.0
-CELLS = 6  # a side: half the points are the strongest of their cell, so that no texture takes all
 DESCRIPTOR_SCALE = 512.0  # rootSIFT values seldom pass a half
 
 
@@ -102,29 +101,13 @@ def _detected(grey: UInt8, count: int) -> tuple[Float32, UInt8]:
     found = detector.detect(grey, None)
     if not found:
         return np.zeros((0, 4), np.float32), np.zeros((0, 128), np.uint8)
-    chosen = [found[place] for place in _spread(found, grey.shape[:2], count)]
+    values = np.array([(*point.pt, point.response) for point in found], dtype=np.float32)
+    chosen = [found[place] for place in spread(values[:, :2], values[:, 2], grey.shape, count)]
     kept, counts = detector.compute(grey, chosen)
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1e-9)
     descriptors = np.clip(np.sqrt(shares) * DESCRIPTOR_SCALE, 0, 255).astype(np.uint8)
     points = [(*each.pt, each.size, each.angle) for each in kept]
     return np.array(points, dtype=np.float32).reshape(-1, 4), descriptors
-
-
-def _spread(found: Sequence[cv2.KeyPoint], shape: tuple[int, ...], count: int) -> Int64:
-    """Return the places of ``count`` points: half the strongest, half the strongest of cells."""
-    strength = np.array([point.response for point in found])
-    order = np.argsort(-strength, kind="stable")
-    if len(found) <= count:
-        return order
-    strongest, others = order[: count // 2], order[count // 2 :]
-    where = np.array([found[place].pt for place in others]) / (shape[1], shape[0])
-    cell = (np.clip(where, 0, 0.999) * CELLS).astype(np.int64) @ np.array([1, CELLS])
-    by_cell = np.argsort(cell, kind="stable")
-    starts = np.searchsorted(cell[by_cell], cell[by_cell])
-    rank = np.empty(len(others), dtype=np.int64)
-    rank[by_cell] = np.arange(len(others)) - starts
-    fairest = np.sort(np.argsort(rank, kind="stable")[: count - len(strongest)])
-    return np.concatenate([strongest, others[fairest]])
 
 
 def _located(

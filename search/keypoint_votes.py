@@ -20,7 +20,7 @@ FARTHEST = 60  # bits of 256 in which like keypoints differ at most
 SLACK = 10  # bits that the others may differ more than the nearest
 SOFTNESS = 40.0  # bits: how fast a pair's weight falls
 OCTAVES, DEGREES, PLACE = 1.0, 30.0, 0.12  # of a bin; the place in the sample's longest sides
-COUNT = 800  # keypoints of a query: more than a sample keeps, since the copy may be a part of it
+COUNT = 1200  # keypoints of a query: more than a sample keeps, since the copy may be a part of it
 FEWEST = 1.0  # votes: less is one pair's, which is chance
 WORTH = 2.5  # votes that make a sample worth a look: most strangers have fewer
 

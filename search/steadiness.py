@@ -14,37 +14,37 @@ import numpy as np
 from indexer.types import Float32, UInt8
 from search.alignment import Alignment, correlation, grey, window_of
 
-FEWEST_PLACES = 30
+FEWEST_PLACES = 20
 _PLACES = 40  # along the longer side
 _ALIKE, _STRUCTURE = 0.6, 4.0  # local correlation, and levels of deviation, of a place to look at
-_WINDOW = (21, 21)  # pixels that are followed together
+_WINDOW = 21  # pixels a side that are followed together
 _THERE_AND_BACK = 0.5  # pixels a followed place may miss itself by
 _EVENED = 12.0  # pixels within which brightness and contrast are evened out
-_SHARE = 0.8  # of the places wander no further than what is returned
 
 
 def wandering(laid: Alignment) -> float | None:
     """Return how far places wander from the projective map that fits them best, in grid pixels.
 
-    Four fifths of the places that show much the same wander no further. None where there are too
-    few such places to tell. Places are followed by Lucas and Kanade's method (1981), there and
-    back; the map is fitted by least median of squares (Rousseeuw 1984).
+    Half of the places that can be followed best, among those that show much the same, wander no
+    further. None where there are too few such places to tell. Places are followed by Lucas and
+    Kanade's method (1981), there and back, where the smaller eigenvalue of the gradients says that
+    it is precise (Shi and Tomasi 1994); the map is fitted by least median of squares (Rousseeuw
+    1984).
     """
     first, second = (
         np.asarray(cv2.GaussianBlur(grey(each), (0, 0), 1.0)) for each in (laid.first, laid.second)
     )
     found, deviation = correlation(first, second, window=window_of(laid.visible))
     there = _places(laid.visible & (found > _ALIKE) & (deviation > _STRUCTURE))
-    if len(there) < FEWEST_PLACES:
-        return None
-    places, followed = _followed(_evened(first), _evened(second), there)
+    evened = _evened(first), _evened(second)
+    places, followed = _followed(*evened, _clearest(there, *evened))
     if len(places) < FEWEST_PLACES:
         return None
     fitted, _ = cv2.findHomography(places, followed, cv2.LMEDS)
     if fitted is None:
         return None
     missed = cv2.perspectiveTransform(places[:, None], fitted)[:, 0] - followed
-    return float(np.quantile(np.linalg.norm(missed, axis=1), _SHARE))
+    return float(np.median(np.linalg.norm(missed, axis=1)))
 
 
 def _places(usable: np.ndarray[tuple[int, int], np.dtype[np.bool_]]) -> Float32:
@@ -56,13 +56,28 @@ def _places(usable: np.ndarray[tuple[int, int], np.dtype[np.bool_]]) -> Float32:
     return np.stack([x[kept], y[kept]], 1).astype(np.float32)
 
 
+def _clearest(places: Float32, first: UInt8, second: UInt8) -> Float32:
+    """Return the half of the places where both pictures have most to hold on to."""
+    x, y = places.astype(np.int64).T
+    clear = np.minimum(
+        *(
+            cv2.cornerMinEigenVal(cv2.GaussianBlur(each, (0, 0), 1.0), _WINDOW)[y, x]
+            for each in (first, second)
+        )
+    )
+    return places[clear >= np.median(clear)] if len(places) else places
+
+
 def _followed(first: UInt8, second: UInt8, places: Float32) -> tuple[Float32, Float32]:
     """Return the places that are found again, and where."""
+    if len(places) < FEWEST_PLACES:
+        return places, places
+    window = (_WINDOW, _WINDOW)
     there, found, _ = cv2.calcOpticalFlowPyrLK(
-        first, second, places[:, None], None, winSize=_WINDOW, maxLevel=1
+        first, second, places[:, None], None, winSize=window, maxLevel=1
     )
     back, returned, _ = cv2.calcOpticalFlowPyrLK(
-        second, first, there, None, winSize=_WINDOW, maxLevel=1
+        second, first, there, None, winSize=window, maxLevel=1
     )
     missed = np.linalg.norm(back[:, 0] - places, axis=1)
     kept = (found[:, 0] > 0) & (returned[:, 0] > 0) & (missed < _THERE_AND_BACK)

@@ -3,7 +3,16 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image, ImageOps
 
-from indexer.keypoints import COUNT, ROW_BYTES, WORDS, Keypoints, keypoints, vocabulary
+from indexer.keypoints import (
+    COUNT,
+    ROW_BYTES,
+    WORDS,
+    Keypoints,
+    detector,
+    keypoints,
+    spread,
+    vocabulary,
+)
 from indexer.store.keypoint_index import KeypointIndex
 from search.keypoint_votes import FEWEST, query_keypoints, votes
 
@@ -93,3 +102,29 @@ def test_an_empty_index_or_query_finds_nothing() -> None:
     assert votes(keypoints(blobs(1)), KeypointIndex([])) == {}
     rows = keypoints(blobs(1)).to_row()[None]
     assert votes(Keypoints.none(), KeypointIndex([(np.array([1]), rows)])) == {}
+
+
+def test_text_does_not_take_all_keypoints() -> None:
+    """Half of them are the strongest of their cell: what is faint below bold letters has some."""
+    rng = np.random.default_rng(0)
+    faint = 128 + 12 * rng.standard_normal((300, 400))
+    letters = 255.0 * (rng.random((5, 33)) < 0.5)
+    faint[:60, :396] = np.kron(letters, np.ones((12, 12)))
+    image = Image.fromarray(np.clip(faint, 0, 255).astype(np.uint8)).convert("RGB")
+    found = keypoints(image)
+    assert 200 < len(found) <= COUNT
+    below = np.mean(found.points[:, 1] * 400 > 80)
+    plain = detector(COUNT).detect(np.asarray(image.convert("L")), None)
+    below_of_plain = np.mean([point.pt[1] > 80 for point in plain])
+    assert below > 1.5 * below_of_plain
+
+
+def test_points_are_spread_by_hand_count() -> None:
+    """Of nine points two are the strongest; then each cell gives its own best in turn."""
+    points = np.array(
+        [(1, 1), (2, 2), (3, 3), (4, 4), (5, 5), (90, 90), (91, 91), (90, 1), (1, 90)], np.float32
+    )
+    strengths = np.array([9, 8, 7, 6, 5, 1.0, 0.5, 2, 3], np.float32)
+    assert spread(points, strengths, (100, 100), 4).tolist() == [0, 1, 2, 8]
+    assert spread(points, strengths, (100, 100), 6).tolist() == [0, 1, 2, 3, 8, 7]
+    assert sorted(spread(points, strengths, (100, 100), 20).tolist()) == list(range(9))

@@ -54,7 +54,8 @@ def test_what_a_lens_bends_wanders_as_far_as_it_is_bent() -> None:
     assert steps[0] < 0.05
     # What a projective map cannot follow grows with the bend.
     assert STEADY < steps[1] < steps[2]
-    assert steps[2] / steps[1] == pytest.approx(2, rel=0.3)
+    # Not in proportion: where it is bent most, little is alike enough to be followed.
+    assert 1.2 * steps[1] < steps[2] < 2 * steps[1]
 
 
 def test_without_structure_nothing_is_said() -> None:
