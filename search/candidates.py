@@ -22,7 +22,7 @@ from search.views import views
 
 BY_VIEW = 8  # nearest samples of each view that are considered
 NEAR = 6  # nearest samples worth a look at their pixels, of the picture and of its views
-MOST_SHARED = 12  # samples worth a look for their votes
+MOST_SHARED = 8  # samples worth a look for their votes
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,9 @@ ALTERED = 0.003  # of the visible area
 # that tells pictures apart: a larger change of tones (levels of 255) leaves nothing that could.
 LITTLE_STRUCTURE, SAME_TONES = 0.35, 10.0
 MOST_BOXES = 12
-STEADY = 0.105  # pixels that a copy's places wander from one projective map
+# pixels that places wander from one projective map: those of a copy at most, where there is other
+# evidence for it, and where there is hardly any
+STEADY, ASTRAY = 0.105, 0.5
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,7 @@ class _Bar:
 
 # Copies pass even if half of them was covered or compression was harsh. What does not keep steadily
 # to one projective map, as a floor does not that was photographed twice, must be nearer than that.
-_STEADY_BAR = _Bar(much=0.6, precise=0.2, pure=0.7)
+_STEADY_BAR = _Bar(much=0.7, precise=0.2, pure=0.8)
 _ANY_BAR = _Bar(much=0.93, precise=0.37, pure=0.93)
 
 
@@ -89,13 +91,16 @@ class _Evidence:
         """Whether both show the same picture."""
         found = self.residual
         if self.geometry.confidence < SURE:
-            return found.fidelity >= CONVINCING
+            return found.fidelity >= CONVINCING and (self._wandering or 0.0) < ASTRAY
         return _ANY_BAR.passed(found) or (_STEADY_BAR.passed(found) and self._steady)
 
-    @cached_property
+    @property
     def _steady(self) -> bool:
-        found = wandering(self.laid)
-        return found is not None and found < STEADY
+        return self._wandering is not None and self._wandering < STEADY
+
+    @cached_property
+    def _wandering(self) -> float | None:
+        return wandering(self.laid)
 
     @property
     def bare(self) -> bool:
