@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from _pytest.mark import ParameterSet
 
 import dfindex
 from tests.shared import shared_data
@@ -31,14 +32,19 @@ def index(tmp_path_factory: pytest.TempPathFactory) -> dfindex.Index:
     return dfindex.build(paths, index=tmp_path_factory.mktemp("near") / "index", workers=1)
 
 
-def edits() -> list[Path]:
+def edits() -> list[ParameterSet]:
+    """Return all edits; the quick suite tries every fourth."""
     if not FAMILIES.is_dir():
         return []
-    return [
+    paths = [
         path
         for folder, original in ORIGINALS.items()
         for path in sorted((FAMILIES / folder).iterdir())
         if path.suffix != ".md" and path != FAMILIES / original
+    ]
+    return [
+        pytest.param(path, marks=[pytest.mark.slow] if number % 4 else [])
+        for number, path in enumerate(paths)
     ]
 
 
