@@ -92,7 +92,7 @@ def run(
     originals: int = 100,
     distractors: int = 60,
     slow_originals: int | None = 60,
-    attacks: Sequence[str] | None = None,
+    attacks: Sequence[str] = (),
     seed: int = 0,
     bootstrap_samples: int = 200,
     progress: Callable[[str], None] | None = None,
@@ -100,14 +100,14 @@ def run(
     """Attack, search and measure.
 
     Without ``methods`` those of `all_methods` are compared, with ``encoder`` or the packaged one.
-    ``attacks`` are names of `ATTACKS`, all of them by default; raise UsageError for another.
+    ``attacks`` are names of `ATTACKS`, all where none is named; raise UsageError for another.
     Slow methods see the first ``slow_originals`` originals (None: all) and as large a part of the
     distractors; then every method is measured on that subset as well.
     """
     tell = progress or (lambda _: None)
-    attacks = tuple(ATTACKS) if attacks is None else tuple(dict.fromkeys(attacks))
+    attacks = tuple(dict.fromkeys(attacks)) or tuple(ATTACKS)
     unknown = set(attacks) - set(ATTACKS)
-    if unknown or not attacks:
+    if unknown:
         raise UsageError(f"expected attacks out of {', '.join(ATTACKS)}, got {sorted(unknown)}")
     if methods is None:
         encoder = encoder or registry.load()

@@ -141,7 +141,7 @@ def vocabulary() -> Vocabulary:
 
 
 def keypoints(image: Image.Image, *, count: int = COUNT) -> Keypoints:
-    """Find about ``count`` keypoints of an RGB picture, at most; an index keeps `COUNT` of them."""
+    """Find at most ``count`` keypoints of an RGB picture; an index keeps `COUNT` of them."""
     grey = reading(image)
     if grey is None:
         return Keypoints.none()

@@ -36,6 +36,8 @@ def wandering(laid: Alignment) -> float | None:
     )
     found, deviation = correlation(first, second, window=window_of(laid.visible))
     there = _places(laid.visible & (found > _ALIKE) & (deviation > _STRUCTURE))
+    if len(there) < FEWEST_PLACES:
+        return None
     evened = _evened(first), _evened(second)
     places, followed = _followed(*evened, _clearest(there, *evened))
     if len(places) < FEWEST_PLACES:
@@ -59,19 +61,16 @@ def _places(usable: np.ndarray[tuple[int, int], np.dtype[np.bool_]]) -> Float32:
 def _clearest(places: Float32, first: UInt8, second: UInt8) -> Float32:
     """Return the half of the places where both pictures have most to hold on to."""
     x, y = places.astype(np.int64).T
-    clear = np.minimum(
-        *(
-            cv2.cornerMinEigenVal(cv2.GaussianBlur(each, (0, 0), 1.0), _WINDOW)[y, x]
-            for each in (first, second)
-        )
-    )
-    return places[clear >= np.median(clear)] if len(places) else places
+    hold = [
+        cv2.cornerMinEigenVal(cv2.GaussianBlur(each, (0, 0), 1.0), _WINDOW)[y, x]
+        for each in (first, second)
+    ]
+    clear = np.minimum(*hold)
+    return np.asarray(places[clear >= np.median(clear)])
 
 
 def _followed(first: UInt8, second: UInt8, places: Float32) -> tuple[Float32, Float32]:
     """Return the places that are found again, and where."""
-    if len(places) < FEWEST_PLACES:
-        return places, places
     window = (_WINDOW, _WINDOW)
     there, found, _ = cv2.calcOpticalFlowPyrLK(
         first, second, places[:, None], None, winSize=window, maxLevel=1

@@ -189,7 +189,7 @@ def copy(
             originals=originals,
             distractors=distractors,
             slow_originals=min(slow_originals, originals),
-            attacks=attacks or None,
+            attacks=attacks,
             seed=seed,
             progress=tell,
         )

@@ -11,9 +11,8 @@ from typing import Any
 
 from dfindex.index import Index
 from dfindex.server.errors import Problem
-from dfindex.server.live import LiveIndex
+from dfindex.server.live import LiveIndex, State
 from indexer.closing import Closing
-from indexer.store.probe_scores import ScoresStamp
 
 _KEPT = 8  # questions whose groups are kept
 
@@ -34,7 +33,7 @@ class FoundGroups:
     pairs_checked: int
 
 
-_Key = tuple[tuple[int, ScoresStamp], Question]
+_Key = tuple[State, Question]
 
 
 class DuplicateFinder(Closing):
@@ -55,7 +54,7 @@ class DuplicateFinder(Closing):
             asked = [key for key in self._asked if key[1] == question and _found(self._asked[key])]
             if not asked:
                 return None
-            newest = max(asked, key=lambda key: key[0])
+            newest = max(reversed(asked), key=lambda key: key[0][0])  # by generation, then use
             self._asked.move_to_end(newest)
             return self._asked[newest].result()
 

@@ -21,6 +21,7 @@ T = TypeVar("T")
 log = logging.getLogger("dfindex.server")
 
 OpenIndex = Callable[[Path], Index]
+State = tuple[int, ScoresStamp]
 _LOOK_EVERY = 1.0  # seconds between two looks at whether there is a new generation
 
 
@@ -59,7 +60,7 @@ class LiveIndex(Closing):
         return self._current.generation
 
     @property
-    def state(self) -> tuple[int, ScoresStamp]:
+    def state(self) -> State:
         """What answers over samples depend on: the generation, and when probes were applied."""
         return self.generation, scores_stamp(self._path)
 

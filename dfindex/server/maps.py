@@ -7,9 +7,8 @@ import threading
 from dataclasses import dataclass
 
 from dfindex.map_data import CorpusMap, corpus_map, packed
-from dfindex.server.live import LiveIndex
+from dfindex.server.live import LiveIndex, State
 from indexer.errors import DfindexError
-from indexer.store.probe_scores import ScoresStamp
 
 log = logging.getLogger("dfindex.server")
 
@@ -20,7 +19,7 @@ class DrawnMap:
 
     map: CorpusMap
     points: bytes
-    state: tuple[int, ScoresStamp]
+    state: State
 
 
 class Maps:

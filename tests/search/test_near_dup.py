@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
-from _pytest.mark import ParameterSet
 
 import dfindex
 from tests.shared import shared_data
@@ -32,7 +32,7 @@ def index(tmp_path_factory: pytest.TempPathFactory) -> dfindex.Index:
     return dfindex.build(paths, index=tmp_path_factory.mktemp("near") / "index", workers=1)
 
 
-def edits() -> list[ParameterSet]:
+def edits() -> list[Any]:
     """Return all edits; the quick suite tries every fourth."""
     if not FAMILIES.is_dir():
         return []
