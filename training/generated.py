@@ -1,4 +1,4 @@
-"""Draw pictures with no source at all: dead leaves, fractal noise, waves, gradients and text."""
+"""Draw pictures with no source at all: leaves, noise, waves, gradients, text, likenesses."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 from training.drawing import FONTS, random_colour, random_text
 
 Picture = NDArray[np.uint8]
+FAMILIES = 120
+FAMILY_SEED = 20
 
 
 def _stretch(field: NDArray[np.floating]) -> Picture:
@@ -85,7 +87,72 @@ def text_page(rng: np.random.Generator, height: int, width: int) -> Picture:
     return picture
 
 
-KINDS = (dead_leaves, dead_leaves, fractal_noise, waves, gradient_shapes, text_page)
+def likeness(rng: np.random.Generator, height: int, width: int) -> Picture:
+    """Draw one of a family: the same things at the same places in like colours, never the same.
+
+    Portraits, product shots and pages from one template differ like this. They are different
+    pictures, and a step that holds several of a family teaches so.
+    """
+    family = np.random.default_rng((FAMILY_SEED, int(rng.integers(FAMILIES))))
+    corners = _near(family.integers(0, 256, (2, 2, 3)), rng, 22)
+    picture = _textured(cv2.resize(corners, (width, height)), rng, family.uniform(0, 0.5))
+    for _ in range(int(family.integers(2, 6))):
+        place = family.uniform(0.2, 0.8, 2) + rng.normal(0, 0.03, 2)
+        reach = family.uniform(0.08, 0.4, 2) * np.exp(rng.normal(0, 0.12, 2))
+        thing = np.full_like(picture, _near(family.integers(0, 256, 3), rng, 24))
+        thing = _textured(thing, rng, family.uniform(0.1, 0.7))
+        for _ in range(int(family.integers(0, 7))):
+            spot = place + family.uniform(-0.6, 0.6, 2) * reach + rng.normal(0, 0.02, 2)
+            size = family.uniform(0.04, 0.25) * reach.min() * np.exp(rng.normal(0, 0.2, 2))
+            ink = _near(family.integers(0, 256, 3), rng, 30).tolist()
+            cv2.fillPoly(thing, [_outline(spot, size, rng, height, width)], ink, cv2.LINE_AA)
+        inside = np.zeros((height, width), np.uint8)
+        cv2.fillPoly(inside, [_outline(place, reach, rng, height, width)], 1)
+        picture = np.where(inside[..., None] > 0, thing, picture)
+    return np.asarray(cv2.GaussianBlur(picture, (0, 0), 0.8), np.uint8)
+
+
+def _near(colours: NDArray[np.int64], rng: np.random.Generator, apart: float) -> Picture:
+    moved: Picture = np.clip(colours + rng.normal(0, apart, colours.shape), 0, 255).astype(np.uint8)
+    return moved
+
+
+def _outline(
+    place: NDArray[np.float64],
+    reach: NDArray[np.float64],
+    rng: np.random.Generator,
+    height: int,
+    width: int,
+) -> NDArray[np.int32]:
+    """Return a wobbling ellipse, (n, 2) pixels; place and reach are fractions of the picture."""
+    angle = np.linspace(0, 2 * np.pi, 60, endpoint=False)
+    radius = np.ones_like(angle)
+    for wave in (2, 3, 5, 9):
+        radius += rng.normal(0, 0.1 / wave) * np.sin(wave * angle + rng.uniform(0, 7))
+    along = np.stack([np.cos(angle), np.sin(angle)], 1) * radius[:, None]
+    points: NDArray[np.int32] = ((place + along * reach / 2) * [width, height]).astype(np.int32)
+    return points
+
+
+def _textured(picture: Picture, rng: np.random.Generator, amount: float) -> Picture:
+    """Light a picture unevenly and give it a texture of its own."""
+    height, width = picture.shape[:2]
+    field = fractal_noise(rng, height, width).mean(2, keepdims=True) / 255 - 0.5
+    lit: Picture = np.clip(picture * (1 + 2 * amount * field), 0, 255).astype(np.uint8)
+    return lit
+
+
+KINDS = (
+    dead_leaves,
+    dead_leaves,
+    fractal_noise,
+    waves,
+    gradient_shapes,
+    text_page,
+    likeness,
+    likeness,
+    likeness,
+)
 
 
 def generate(rng: np.random.Generator, height: int = 256, width: int = 340) -> Picture:

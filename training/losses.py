@@ -52,6 +52,22 @@ def copy_loss(tokens: Tensor, pictures: Tensor, memory: Memory, temperature: flo
     return F.cross_entropy(logits, partner)
 
 
+def threshold_loss(
+    tokens: Tensor, pictures: Tensor, temperature: float, threshold: float
+) -> Tensor:
+    """Put copies above one similarity and all else below it, over rows as in `copy_loss`.
+
+    InfoNCE orders the rows of each query by themselves; a search has one threshold for all of
+    them (pairwise sigmoid loss, Zhai et al., 2023, with a fixed bias).
+    """
+    half = len(pictures)
+    twice = pictures.repeat(2)
+    logits = (tokens @ tokens.T - threshold) / temperature
+    other = twice[:, None] != twice[None]
+    copies = torch.diagonal(logits, half)
+    return F.softplus(-copies).mean() + F.softplus(logits)[other].sum() / (2 * half)
+
+
 def koleo_loss(rows: Tensor) -> Tensor:
     """Kozachenko-Leonenko entropy term over (n, d) unit rows (SSCD, Pizzi et al., 2022, eq. 4)."""
     with torch.no_grad():

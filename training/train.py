@@ -26,9 +26,10 @@ REPORT_EVERY = 20
 SMOOTH = 0.95
 LAST_RATE = 0.02
 TEMPERATURE = 0.05
+THRESHOLD = 0.5
 PATCH_TEMPERATURE = 0.07
 PATCHES_EACH = 6
-WEIGHTS = {"copy": 1.0, "koleo": 0.3, "region": 0.5, "patch": 0.4}
+WEIGHTS = {"copy": 1.0, "threshold": 0.4, "koleo": 0.3, "region": 0.5, "patch": 0.4}
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,7 @@ def terms_of(
     first, second = tokens[:half], tokens[half:]
     return {
         "copy": losses.copy_loss(classes, batch.pictures, memory, TEMPERATURE),
+        "threshold": losses.threshold_loss(classes, batch.pictures, TEMPERATURE, THRESHOLD),
         "koleo": losses.koleo_loss(classes[:half]),
         "region": losses.region_loss(first, second, batch.trace, TEMPERATURE),
         "patch": losses.patch_loss(

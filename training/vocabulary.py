@@ -30,7 +30,7 @@ def learnt(codes: UInt8, branches: int, seed: int) -> tuple[UInt8, Any]:
         8 * CODE_BYTES, branches, niter=ROUNDS, seed=seed, min_points_per_centroid=1
     )
     means.train(bits)
-    centres = np.packbits(means.centroids > 0, axis=1)
+    centres = np.packbits(np.asarray(means.centroids) > 0, axis=1)
     nearest = (bits @ _signs(centres).T).argmax(axis=1)
     return centres, nearest
 

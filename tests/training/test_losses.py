@@ -16,6 +16,7 @@ from training.losses import (
     pooled,
     region_loss,
     region_weights,
+    threshold_loss,
 )
 
 EMPTY = Memory(torch.zeros(0, 2), torch.zeros(0, dtype=torch.long))
@@ -100,3 +101,20 @@ def test_patch_loss_finds_traced_patches_and_skips_hidden_ones():
     assert missed > 9
     hidden = torch.full((1, 4), -1)
     assert patch_loss(first, second, hidden, 0.1, each=2, generator=generator).item() == 0.0
+
+
+def test_threshold_loss_wants_copies_above_and_all_else_below():
+    pictures = torch.tensor([5, 6])
+    # each row: its copy at 1, two others at 0, the threshold half way, temperature a half
+    good = threshold_loss(AXES.repeat(2, 1), pictures, 0.5, 0.5).item()
+    assert good == pytest.approx(3 * math.log(1 + math.exp(-1)), rel=1e-6)
+    crossed = threshold_loss(torch.cat([AXES, AXES.flip(0)]), pictures, 0.5, 0.5).item()
+    # the copy at 0, one other at 1 and one at 0
+    wrong = 2 * math.log(1 + math.e) + math.log(1 + math.exp(-1))
+    assert crossed == pytest.approx(wrong, rel=1e-6)
+
+
+def test_threshold_loss_leaves_out_the_same_picture():
+    rows = torch.tensor([[1.0, 0.0], [1.0, 0.0]]).repeat(2, 1)
+    same = threshold_loss(rows, torch.tensor([5, 5]), 0.5, 0.5).item()
+    assert same == pytest.approx(math.log(1 + math.exp(-1)), rel=1e-6)
