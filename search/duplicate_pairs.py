@@ -25,7 +25,8 @@ from search.verdict import Verdict
 NEIGHBOURS = 10  # of each sample that are considered
 BATCH = 512  # samples searched for at once
 STRANGERS = 0.99  # share of the samples whose nearest other one is a stranger, at least
-SURELY_NEAR = 0.95  # cosine: where so many are copies that the strangers' cannot be told
+NORMALLY = 3.45  # times the way from the first quarter to the half leads from there to 0.99
+SURELY_NEAR = 0.95  # cosine that strangers hardly reach
 ASKED = 100  # keypoints of a sample that are searched for, spread over all its sizes
 KEYPOINTS_UP_TO = 30_000  # samples: beyond, their keypoints would take more than 600 MB
 WHOLE = 0.95  # of a picture's area: what shows less of another is the narrower view
@@ -121,9 +122,18 @@ def _narrower(pair: Pair, match: Match | None) -> int | None:
 
 
 def _near_from(space: Space) -> float:
-    """Return the similarity that few samples reach to a stranger."""
+    """Return the similarity that few samples reach to a stranger.
+
+    Where it looks as if that were a copy's, so many have copies that only the lower half of the
+    samples tells of strangers; the rest is supposed to be spread as that half is, normally.
+    """
     maxima = null_scores(space).maxima
-    strangers = float(np.quantile(maxima, STRANGERS)) if len(maxima) else SURELY_NEAR
+    if not len(maxima):
+        return SURELY_NEAR
+    strangers = float(np.quantile(maxima, STRANGERS))
+    if strangers >= SURELY_NEAR:
+        quarter, half = np.quantile(maxima, [0.25, 0.5])
+        strangers = float(half + NORMALLY * (half - quarter))
     return min(strangers, SURELY_NEAR)
 
 

@@ -1,8 +1,8 @@
 """Use the room the class token leaves empty: ``python -m training.whiten --encoder E --photos P``.
 
 Contrastive training leaves most of the variance in few directions (dimensional collapse: Jing et
-al., 2022), and a cosine hardly sees the others. Whitening gives them weight (SSCD: Pizzi et al.,
-2022, section 4.4). Here it is no layer of its own: the whole residual stream is turned until the
+al., 2022), and a cosine hardly sees the others. Whitening gives them weight (as after SSCD: Pizzi
+et al., 2022). Here it is no layer of its own: the whole residual stream is turned until the
 directions to be scaled are its channels, and the scales of the last LayerNorm do the rest.
 """
 
@@ -19,15 +19,17 @@ from training.export import export, read_exported
 from training.model import State, build, depth_of, image_of
 from training.photos import draw_pictures, photo_paths, read_rgb
 
+GROUP = 8  # channels that hold directions of like variance
 POWER = 0.25  # of the variances: 0 leaves all as it is, 0.5 whitens
-FLOOR = 1e-4  # of the largest variance: directions below it are taken to hold noise
+FLOOR = 3e-3  # of the largest variance: directions below it hold noise and what all share
 
 
 def whitened(state: State, tokens: Tensor, power: float = POWER) -> State:
     """Return a state whose class tokens are ``tokens`` (n, d) of the given one, whitened in part.
 
-    Cosines between the new tokens are those between ``tokens @ basis / variance**power``, up to
-    the turning of one direction among d.
+    Cosines between the new tokens are close to those between ``tokens @ basis / variance**power``,
+    by the eigenvectors and eigenvalues of the covariance of unit rows: of the directions of least
+    variance, one in ``GROUP`` keeps no scale of its own (see `_channels`).
     """
     rows = torch.nn.functional.normalize(tokens.double(), dim=1)
     variance, basis = torch.linalg.eigh(torch.cov(rows.T))
@@ -45,15 +47,36 @@ def _rescaled(state: State, towards: Tensor) -> State:
     onto = towards * gain
     onto = onto - (onto @ flat) @ flat.T  # LayerNorm takes the mean: nothing lies along it
     left, stretch, right = torch.linalg.svd(onto)
-    # The turn must keep the mean where it is: channels less their mean, made orthonormal.
-    channels = torch.eye(size, dtype=torch.float64)[:, :-1] - 1 / size
-    u, _, v = torch.linalg.svd(channels, full_matrices=False)
-    turn = u @ v @ right[:-1] + flat @ flat.T
-    turned = _turned(state, turn)
-    stretch[-1] = stretch[-2]
-    turned["norm.weight"] = stretch.float()
-    turned["norm.bias"] = (left.T @ towards @ shift).float()
+    left, stretch, right = left.flip(1), stretch.flip(0), right.flip(0)
+    channels = _channels(size)
+    turned = _turned(state, channels @ right[1:] + flat @ flat.T)
+    inside = stretch[1 : 1 + size - size // GROUP].reshape(-1, GROUP - 1)
+    turned["norm.weight"] = torch.cat([inside, inside[:, -1:]], 1).flatten().float()
+    moved = left.T @ towards @ shift
+    turned["norm.bias"] = (channels @ moved[1:] + flat[:, 0] * moved[0]).float()
     return turned
+
+
+def _channels(size: int) -> Tensor:
+    """Return where directions go: (d, d - 1) orthonormal columns, none with a mean.
+
+    A direction cannot have a channel for itself, as the channels' mean must stay. Those of like
+    scale share a group of channels, so that what spills over spills among them. As many as there
+    are groups, less one, lie across the groups: the last ones.
+    """
+    groups = size // GROUP
+    within = torch.kron(torch.eye(groups, dtype=torch.float64), _centred_axes(GROUP))
+    level = torch.ones(GROUP, 1, dtype=torch.float64) / GROUP**0.5
+    across = torch.kron(_centred_axes(groups), level)
+    return torch.cat([within, across], 1)
+
+
+def _centred_axes(size: int) -> Tensor:
+    """Return the orthonormal (n, n - 1) columns without a mean that are nearest to the axes."""
+    axes = torch.eye(size, dtype=torch.float64)[:, :-1] - 1 / size
+    left, _, right = torch.linalg.svd(axes, full_matrices=False)
+    nearest: Tensor = left @ right
+    return nearest
 
 
 def _turned(state: State, turn: Tensor) -> State:

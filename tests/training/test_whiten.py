@@ -44,8 +44,8 @@ def test_the_weights_do_what_whitening_the_tokens_does(state, pixels, power):
     expected = cosines(before @ basis * scale)
     after = cosines(class_tokens(whitened(state, before.float(), power), pixels))
     error = (after - expected).abs().mean()
-    assert error < 0.01
-    assert error < 0.1 * (cosines(before) - expected).abs().mean()
+    assert error < 0.02
+    assert error < 0.2 * (cosines(before) - expected).abs().mean()
 
 
 def test_power_nought_turns_everything_and_changes_no_cosine(state, pixels):
