@@ -105,7 +105,7 @@ def test_twenty_kills_lose_nothing(tmp_path: Path) -> None:
 
 def test_an_interrupt_keeps_what_was_read(tmp_path: Path) -> None:
     root, index = tmp_path / "corpus", tmp_path / "index"
-    corpus(root, 400)
+    corpus(root, 1200)
     process = start(index, root)
     deadline = time.monotonic() + 60
     while not (index / "published" / "catalog.duckdb").exists() or not count(index):
@@ -113,12 +113,12 @@ def test_an_interrupt_keeps_what_was_read(tmp_path: Path) -> None:
         time.sleep(0.05)
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=30)
-    assert 0 < count(index) < 400
+    assert 0 < count(index) < 1200
     assert examine(index).healthy
     options = BuildOptions(workers=1, batch_size=8, loaded_from="mean-colour")
     with IndexWriter(index) as writer:
         build(writer, MeanColour(), [root], options)
-    assert count(index) == 400
+    assert count(index) == 1200
 
 
 def count(index: Path) -> int:
