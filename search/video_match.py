@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from indexer.types import Float32, Int64, Span
 
-ALIKE = 0.65  # cosine from which two frames may show the same; strangers hardly reach it
+ALIKE = 0.5  # cosine from which two frames may show the same: what the encoder is trained to
 MOST_SEGMENTS = 8
 MOST_FRAMES = 4000  # of a track, with those that were thinned
 MOST_VOTES = 4096
