@@ -154,13 +154,13 @@ def cover(view: View, rng: Rng, strength: float, other: Pyramid) -> View:
     pixels, visible = view.pixels.copy(), view.visible.copy()
     size = pixels.shape[0]
     if rng.random() < 0.5 * strength:
-        width, height = (rng.uniform(0.15, 0.6, 2) * size).astype(int)
+        width, height = (rng.uniform(0.15, 0.6, 2) * size).astype(int).tolist()
         left, top = int(rng.uniform(0, size - width)), int(rng.uniform(0, size - height))
         patch = other_picture(other)(rng, size)
-        patch = cv2.resize(patch, (int(width), int(height)), interpolation=cv2.INTER_AREA)
+        patch = cv2.resize(patch, (width, height), interpolation=cv2.INTER_AREA)
         if rng.random() < 0.3:
             frame = max(1, int(rng.uniform(0.01, 0.04) * size))
-            cv2.rectangle(patch, (0, 0), (int(width) - 1, int(height) - 1), (255,) * 3, frame)
+            cv2.rectangle(patch, (0, 0), (width - 1, height - 1), (255,) * 3, frame)
         pixels[top : top + height, left : left + width] = patch
         visible[top : top + height, left : left + width] = 0
     if rng.random() < 0.2 * strength:
