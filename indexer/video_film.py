@@ -32,6 +32,7 @@ MOST_ERRORS = 200  # broken packets in a row
 SOONER = 1e-6  # seconds by which two times may differ and be the same
 _USUAL_RATE = 25
 _ENCRYPTED_TAGS = ("encv", "drmi")  # what an MP4 file may call an enciphered stream
+_TRANSPARENT_DECODERS = {"vp8": "libvpx", "vp9": "libvpx-vp9"}  # the usual ones see no alpha
 _ENCRYPTED = "the film is encrypted; index it deciphered"
 
 
@@ -55,6 +56,7 @@ class Film:
         with _translated():
             self._container = av.open(file, format=container, metadata_errors="ignore")
             self._stream = _picture_stream(self._container)
+            self._decoder = _transparent(self._stream) or self._stream.codec_context
             self._frames = self._decoded()
             first = next(self._frames, None)
             if first is None:
@@ -133,6 +135,7 @@ class Film:
             self._container.seek(stamp, stream=self._stream)
         except av.error.FFmpegError:
             return False
+        self._decoder.flush_buffers()
         self._frames = self._decoded()
         found = next(self._frames, None)
         if found is not None:
@@ -156,7 +159,7 @@ class Film:
             if packet.has_sidedata("encryption_info"):
                 raise MediaError(Reason.UNSUPPORTED, _ENCRYPTED)
             try:
-                frames = [] if packet.is_corrupt else packet.decode()
+                frames = [] if packet.is_corrupt else self._decoder.decode(packet)
             except (av.error.FFmpegError, ValueError):
                 self._errors += 1
                 if self._errors > MOST_ERRORS:
@@ -238,6 +241,21 @@ def _picture_stream(container: Any) -> Any:
     stream.thread_type = "NONE"
     stream.thread_count = 1
     return stream
+
+
+def _transparent(stream: Any) -> Any:
+    """Return a decoder of WebM's transparency; None where the stream has none, or no such one."""
+    metadata = {key.lower(): value for key, value in stream.metadata.items()}
+    name = _TRANSPARENT_DECODERS.get(stream.codec_context.name)
+    if name is None or metadata.get("alpha_mode") != "1":
+        return None
+    try:
+        decoder = av.CodecContext.create(name, "r")
+    except (av.error.FFmpegError, ValueError):
+        return None
+    decoder.extradata = stream.codec_context.extradata
+    decoder.thread_count = 1
+    return decoder
 
 
 def _what_else(container: Any) -> str:

@@ -26,7 +26,17 @@ BELOW = {
 RUNGS = [
     {"types", "errors", "closing", "quiet", "structure"},
     {"files"},
-    {"corpus", "decode", "sniff", "colour", "preprocess", "keypoints", "media", "video"},
+    {
+        "corpus",
+        "decode",
+        "sniff",
+        "colour",
+        "tone_mapping",
+        "preprocess",
+        "keypoints",
+        "media",
+        "video",
+    },
     {"encoders", "store", "labels"},
     {"engines"},
     {"build"},
