@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dfindex.comparison import FileComparison
-from search.video_clip import read_clip
+from search.video_clip import ClipReader
 from search.video_compare import best_match, compare_clips
 from search.video_results import VideoMatch
 
@@ -32,11 +32,17 @@ def compare_videos(
     """
     from dfindex.encoders import open_encoder
 
-    loaded = open_encoder(encoder, "auto", "auto")
-    first, second = (read_clip(path, loaded) for path in (a, b))
-    laid, verdict, video = compare_clips(first, second)
+    with ClipReader(open_encoder(encoder, "auto", "auto")) as reader:
+        result = compared_with(reader, a, b)
     if out is not None:
-        _draw(out, a, b, video)
+        _draw(out, a, b, result.video)
+    return result
+
+
+def compared_with(reader: ClipReader, a: Path, b: Path) -> VideoComparison:
+    """Return what `compare_videos` does of two files that a reader reads, within its limits."""
+    first, second = reader.read(a), reader.read(b)
+    laid, verdict, video = compare_clips(reader, first, second)
     return VideoComparison(
         a=str(a),
         b=str(b),

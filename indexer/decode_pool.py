@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from indexer.closing import Closing
 from indexer.corpus import FoundFile
+from indexer.decode import DecodedImage
 from indexer.decode_process import DecodeProcess, Prepared
 from indexer.files import Limits
 from indexer.types import Preset
@@ -52,6 +53,20 @@ class DecodePool(Closing):
         for worker in self._workers:
             worker.stop()
 
+    def halt(self) -> None:
+        """End what the workers are doing, from any thread; each file becomes a problem."""
+        for worker in self._workers:
+            worker.halt()
+
+    def shown(
+        self, raw: bytes, times: Sequence[float], *, at_least: int, sha256: str | None = None
+    ) -> list[DecodedImage]:
+        """Return what a file shows at rising times, see `DecodeProcess.shown`; not while mapping.
+
+        Raise MediaError where it cannot be read.
+        """
+        return self._workers[0].shown(raw, times, at_least=at_least, sha256=sha256)
+
     def map(
         self,
         files: Iterable[FoundFile],
@@ -88,8 +103,7 @@ class DecodePool(Closing):
     def _end(self, threads: list[threading.Thread]) -> None:
         """End the workers, again and again until no thread is left waiting for one."""
         while any(thread.is_alive() for thread in threads):
-            for worker in self._workers:
-                worker.halt()
+            self.halt()
             for thread in threads:
                 thread.join(0.02)
         self.close()

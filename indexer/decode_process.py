@@ -9,16 +9,18 @@ import subprocess
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from indexer.corpus import FoundFile
-from indexer.decode_worker import Job, Opened, Problem, Result, Task
+from indexer.decode import DecodedImage
+from indexer.decode_worker import Job, Look, Opened, Problem, Result, Seen, Task
 from indexer.errors import DfindexError, MediaError
 from indexer.files import Limits
 from indexer.types import Preset, Reason, Span, UInt8
@@ -79,6 +81,7 @@ class DecodeProcess:
         self._guard = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
         self._connection: Connection | None = None
+        self._halted = False
 
     @property
     def pid(self) -> int | None:
@@ -96,14 +99,34 @@ class DecodeProcess:
     def read(self, file: FoundFile, known: Callable[[str], bool]) -> Iterator[Prepared]:
         """Yield what `prepare` returns, and every frame of a video."""
         try:
-            yield from self._ask(self._started(), file, known)
+            yield from self._ask(file, known)
         except BaseException:
             self.stop()  # it waits for the rest of an exchange that will not come
             raise
 
+    def shown(
+        self, raw: bytes, times: Sequence[float], *, at_least: int, sha256: str | None = None
+    ) -> list[DecodedImage]:
+        """Return what a file, by the bytes of its path, shows at rising times; raise MediaError.
+
+        Of a picture that is the same for all. With ``sha256``, other bytes are an error as well.
+        """
+        try:
+            return self._looked_at(Task(raw, Look((*times,), at_least)), sha256)
+        except TimeoutError:
+            raise self._late() from None
+        except (EOFError, OSError):
+            raise self._dead() from None
+        except MediaError:
+            raise  # the worker said so, and is ready for the next
+        except BaseException:
+            self.stop()
+            raise
+
     def halt(self) -> None:
-        """End the process at once, whoever waits for it."""
+        """End the process at once, whoever waits for it; one that is about to start, too."""
         with self._guard:
+            self._halted = True
             if self._process is not None:
                 self._process.kill()
 
@@ -112,17 +135,17 @@ class DecodeProcess:
         with self._guard:
             process, connection = self._process, self._connection
             self._process, self._connection = None, None
+            self._halted = False
         if connection is not None:
             connection.close()
         if process is not None:
             process.kill()
             process.wait()
 
-    def _ask(
-        self, connection: Connection, file: FoundFile, known: Callable[[str], bool]
-    ) -> Iterator[Prepared]:
+    def _ask(self, file: FoundFile, known: Callable[[str], bool]) -> Iterator[Prepared]:
         sha256: str | None = None
         try:
+            connection = self._started()
             connection.send(Task(file.raw))
             answer = self._answer(connection, self._limits.seconds)
             if isinstance(answer, Opened):
@@ -138,16 +161,42 @@ class DecodeProcess:
                     return
                 answer = self._answer(connection, self._limits.seconds)
         except TimeoutError:
-            self.stop()
-            message = f"not read and decoded within {self._limits.seconds:g} seconds"
-            yield _failed(file, sha256, Reason.TIMEOUT, message)
+            yield Prepared(file, sha256, problem=self._late())
             return
         except (EOFError, OSError):
-            message = f"the decoder did not survive this file ({self._ending()})"
-            yield _failed(file, sha256, Reason.INTERNAL, message)
+            yield Prepared(file, sha256, problem=self._dead())
             return
-        assert isinstance(answer, Problem), answer
-        yield _failed(file, sha256, Reason(answer.reason), answer.message)
+        yield Prepared(file, sha256, problem=_said(answer))
+
+    def _looked_at(self, task: Task, sha256: str | None) -> list[DecodedImage]:
+        assert task.look is not None
+        connection = self._started()
+        connection.send(task)
+        answer = self._answer(connection, self._limits.seconds)
+        if not isinstance(answer, Opened):
+            raise _said(answer)
+        unchanged = sha256 in (None, answer.sha256)
+        if not unchanged:
+            connection.send(False)
+            raise MediaError(Reason.UNREADABLE, "the file has changed while it was read")
+        found = []
+        answer = self._go_on(connection, answer)
+        for place in range(len(task.look.times)):
+            if place:
+                answer = self._answer(connection, self._limits.seconds)
+            if not isinstance(answer, Seen):
+                raise _said(answer)
+            found.append(_decoded(connection, answer))
+        return found
+
+    def _late(self) -> MediaError:
+        self.stop()
+        message = f"not read and decoded within {self._limits.seconds:g} seconds"
+        return MediaError(Reason.TIMEOUT, message)
+
+    def _dead(self) -> MediaError:
+        message = f"the decoder did not survive this file ({self._ending()})"
+        return MediaError(Reason.INTERNAL, message)
 
     def _go_on(self, connection: Connection, opened: Opened) -> Any:
         alone = self._large if opened.pixels > LARGE_PIXELS else contextlib.nullcontext()
@@ -195,6 +244,9 @@ class DecodeProcess:
             return self._connection
         ours, theirs = socket.socketpair()
         with theirs, self._guard:
+            if self._halted:
+                ours.close()
+                raise EOFError
             self._process = subprocess.Popen(
                 [sys.executable, "-P", "-c", _BOOTSTRAP, str(_HOME), str(theirs.fileno())],
                 pass_fds=(theirs.fileno(),),
@@ -223,5 +275,13 @@ def _read_into(descriptor: int, space: memoryview) -> None:
         space = space[count:]
 
 
-def _failed(file: FoundFile, sha256: str | None, reason: Reason, message: str) -> Prepared:
-    return Prepared(file, sha256, problem=MediaError(reason, message))
+def _decoded(connection: Connection, seen: Seen) -> DecodedImage:
+    width, height = seen.size
+    pixels = np.empty((height, width, 3), dtype=np.uint8)
+    _read_into(connection.fileno(), pixels.data.cast("B"))
+    return DecodedImage(Image.fromarray(pixels), seen.width, seen.height, seen.format)
+
+
+def _said(answer: Any) -> MediaError:
+    assert isinstance(answer, Problem), answer
+    return MediaError(Reason(answer.reason), answer.message)

@@ -3,7 +3,8 @@
 Messages over the connection, in order: the parent sends a `Task`; the worker answers with the
 SHA-256 of the bytes, the parent whether to go on; the worker answers with a `Result` and, after
 it, the pixels as bare bytes, not to copy them on the way; with more of both for each further frame
-of a video. A `Problem` takes the place of any answer and ends them.
+of a video. Where the task is to look at some times, a `Seen` and its pixels come for each of them.
+A `Problem` takes the place of any answer and ends them.
 """
 
 from __future__ import annotations
@@ -47,10 +48,22 @@ class Job:
 
 
 @dataclass(frozen=True)
+class Look:
+    """Which pictures of a file are wanted as they are: those shown at rising times, in seconds.
+
+    Their shorter side is to have ``at_least`` as many pixels, if it has.
+    """
+
+    times: tuple[float, ...]
+    at_least: int
+
+
+@dataclass(frozen=True)
 class Task:
-    """One file to prepare, by the bytes of its path."""
+    """One file, by the bytes of its path: to prepare, or to look at."""
 
     raw: bytes
+    look: Look | None = None
 
 
 @dataclass(frozen=True)
@@ -75,6 +88,16 @@ class Result:
     keypoints: UInt8
     span: Span | None
     last: bool
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A picture as it was decoded, see `indexer.decode.DecodedImage`; its RGB bytes follow."""
+
+    size: tuple[int, int]
+    width: int
+    height: int
+    format: str
 
 
 @dataclass(frozen=True)
@@ -105,8 +128,12 @@ def _serve(connection: Connection, task: Task, job: Job) -> None:
         return
     with media:
         connection.send(Opened(media.sha256, media.pixels))
-        if connection.recv():
+        if not connection.recv():
+            return
+        if task.look is None:
             _send_pictures(connection, media, job)
+        else:
+            _send_shown(connection, media, task.look, job)
 
 
 def _send_pictures(connection: Connection, media: Media, job: Job) -> None:
@@ -129,6 +156,20 @@ def _send_pictures(connection: Connection, media: Media, job: Job) -> None:
         if following is None:
             return
         waiting = following
+
+
+def _send_shown(connection: Connection, media: Media, look: Look, job: Job) -> None:
+    shown = media.at(look.times, look.at_least)
+    for _ in look.times:
+        try:
+            with _for_at_most(job.limits.seconds + _GRACE_SECONDS):
+                decoded = next(shown)
+        except Exception as error:
+            connection.send(_problem(error))
+            return
+        image = decoded.image.convert("RGB")
+        connection.send(Seen(image.size, decoded.width, decoded.height, decoded.format))
+        _write(connection.fileno(), memoryview(image.tobytes()))
 
 
 def _shaped(media: Media, job: Job) -> Iterator[tuple[Taken, UInt8, UInt8]]:

@@ -71,12 +71,17 @@ class Media(Closing):
 
     def shown(self, times: Sequence[float], at_least: int) -> list[DecodedImage]:
         """Return what is shown at rising times; of a picture, the picture."""
+        return list(self.at(times, at_least))
+
+    def at(self, times: Sequence[float], at_least: int) -> Iterator[DecodedImage]:
+        """Yield what is shown at rising times; of a picture, the picture."""
         if self._source is None:
-            return [decode_image(self._data, limits=self._limits, at_least=at_least)] * len(times)
+            picture = decode_image(self._data, limits=self._limits, at_least=at_least)
+            yield from [picture] * len(times)
+            return
         video = self._opened()
-        size = (video.width, video.height)
-        frames = video.at(times, at_least)
-        return [DecodedImage(one.image, *size, video.format) for one in frames]
+        for one in video.at(times, at_least):
+            yield DecodedImage(one.image, video.width, video.height, video.format)
 
     def _opened(self) -> Video:
         assert self._source is not None

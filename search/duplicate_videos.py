@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +13,11 @@ from indexer.store.catalog import Catalog
 from indexer.store.space import Space
 from indexer.types import Int64, Sample
 from search.duplicate_pairs import Pair, Relation
+from search.evidence import NEEDED_SIDE
 from search.video_check import check_times, chosen_times, verdict_of
 from search.video_clip import Indexed, indexed
 from search.video_compare import Laid, judged, lay, share_of
+from search.video_frames import frames_at
 from search.video_votes import content_votes
 
 NEAREST = 10  # frames of other videos retrieved for each frame
@@ -61,7 +63,12 @@ class VideoPairs:
         if laid is None or first is None or second is None:
             return None
         times = chosen_times(laid.query, laid.sample, laid.segments) if laid.segments else []
-        checked = check_times(first, second, times, sha256=self._content[pair.second])
+        shown = partial(frames_at, at_least=NEEDED_SIDE)
+        checked = check_times(
+            partial(shown, first, sha256=self._content[pair.first]),
+            partial(shown, second, sha256=self._content[pair.second]),
+            times,
+        )
         verdict, _ = judged(laid, verdict_of(checked))
         return Relation(verdict, narrower=_narrower(pair, laid))
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 
 from indexer.decode import DecodedImage
-from search.evidence import NEEDED_SIDE, compare_decoded
+from search.evidence import compare_decoded
 from search.verdict import COPIES, Verdict
-from search.video_frames import frames_at
+from search.video_clip import Frames
 from search.video_match import Segment, Track
 from search.video_results import CheckedFrame
 
@@ -37,18 +36,18 @@ def chosen_times(
 
 
 def check_times(
-    query: Path, sample: Path, times: Sequence[tuple[float, float]], *, sha256: str | None = None
+    query: Frames, sample: Frames, times: Sequence[tuple[float, float]]
 ) -> tuple[CheckedFrame, ...]:
     """Compare frames of two files, shown at about these times, by their pixels.
 
     Of the sample's frames around a time the one that looks most like the query's is taken. Empty
-    where a file is not there any more, or the sample is not the one that ``sha256`` says.
+    where a file is not there any more as it was.
     """
-    first = frames_at(query, [here for here, _ in times], at_least=NEEDED_SIDE)
+    first = query([here for here, _ in times])
     around = [there + shift for _, there in times for shift in AROUND]
     order = np.argsort(around, kind="stable").tolist()
     wanted = [max(0.0, around[at]) for at in order]
-    shown = frames_at(sample, wanted, at_least=NEEDED_SIDE, sha256=sha256)
+    shown = sample(wanted)
     if first is None or shown is None:
         return ()
     second = {at: frame for at, frame in zip(order, shown, strict=True)}

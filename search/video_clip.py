@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import CancelledError
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
+from indexer.closing import Closing
 from indexer.corpus import FoundFile, as_text
+from indexer.decode import DecodedImage
 from indexer.decode_pool import DecodePool, Prepared
 from indexer.errors import MediaError
 from indexer.files import Limits
@@ -22,6 +26,8 @@ from search.video_match import Track
 DENSELY = Sampling(fps=2.0, least=16, most=64)
 BATCH = 8
 _ALONE = Span(0.0, 0.0, 0.0)  # of a picture
+# What a file shows at rising times; None where it is not there any more as it was.
+Frames = Callable[[Sequence[float]], list[DecodedImage] | None]
 
 
 @dataclass(frozen=True)
@@ -44,24 +50,76 @@ class Indexed:
     track: Track
 
 
-def read_clip(
-    path: Path, encoder: Encoder, *, sampling: Sampling = DENSELY, limits: Limits | None = None
-) -> Clip:
-    """Read a file's frames in a process of their own and embed them; raise MediaError."""
-    raw = os.fsencode(path)
-    try:
-        status = path.stat()
-    except OSError as error:
-        message = f"{as_text(raw)} cannot be read: {error.strerror}"
-        raise MediaError(Reason.UNREADABLE, message) from error
-    file = FoundFile(raw=raw, path=as_text(raw), size=status.st_size, mtime_ns=status.st_mtime_ns)
-    with DecodePool(
-        workers=1, preset=encoder.spec.preset, limits=limits, sampling=sampling, keypoints=False
-    ) as pool:
-        frames, vectors = _embedded(pool.map([file]), encoder)
-    last = frames[-1]
-    track, _ = Track.of([one.span or _ALONE for one in frames], vectors)
-    return Clip(str(path), str(last.sha256), last.width, last.height, track)
+class ClipReader(Closing):
+    """Reads files that are asked about in a process of its own, within limits, and embeds them.
+
+    `halt`, from any thread, ends what is under way with CancelledError, and all that follows.
+    """
+
+    def __init__(
+        self, encoder: Encoder, *, sampling: Sampling = DENSELY, limits: Limits | None = None
+    ) -> None:
+        self._encoder = encoder
+        self._halted = threading.Event()
+        self._pool = DecodePool(
+            workers=1, preset=encoder.spec.preset, limits=limits, sampling=sampling, keypoints=False
+        )
+
+    def close(self) -> None:
+        """End the process."""
+        self._pool.close()
+
+    def halt(self) -> None:
+        """End what is under way, and refuse what follows."""
+        self._halted.set()
+        self._pool.halt()
+
+    def read(self, path: Path) -> Clip:
+        """Read and embed a video's frames, or a picture; raise MediaError."""
+        file = _file_at(path)
+        try:
+            frames, vectors = self._embedded(file)
+        except MediaError:
+            self._go_on()
+            raise
+        last = frames[-1]
+        track, _ = Track.of([one.span or _ALONE for one in frames], vectors)
+        return Clip(str(path), str(last.sha256), last.width, last.height, track)
+
+    def frames(self, clip: Clip, *, at_least: int) -> Frames:
+        """Return what looks at a clip that was read; shorter sides have ``at_least`` pixels."""
+        raw = os.fsencode(clip.path)
+
+        def shown(times: Sequence[float]) -> list[DecodedImage] | None:
+            self._go_on()
+            try:
+                return self._pool.shown(raw, times, at_least=at_least, sha256=clip.sha256)
+            except MediaError:
+                self._go_on()
+                return None
+
+        return shown
+
+    def _go_on(self) -> None:
+        if self._halted.is_set():
+            raise CancelledError
+
+    def _embedded(self, file: FoundFile) -> tuple[list[Prepared], Float32]:
+        """Return the frames in order, without their pixels, and their vectors (n, dim)."""
+        frames: list[Prepared] = []
+        vectors: list[Float32] = []
+        batch: list[UInt8] = []
+        for one in self._pool.map([file]):
+            self._go_on()
+            if one.problem is not None:
+                raise one.problem
+            assert one.pixels is not None
+            frames.append(replace(one, pixels=None))
+            batch.append(one.pixels)
+            if len(batch) == BATCH or one.last:
+                vectors.append(unit(self._encoder.encode(np.stack(batch)).cls))
+                batch = []
+        return frames, np.concatenate(vectors)
 
 
 def indexed(catalog: Catalog, space: Space, contents: Sequence[str]) -> Iterator[Indexed]:
@@ -78,21 +136,14 @@ def indexed(catalog: Catalog, space: Space, contents: Sequence[str]) -> Iterator
             yield Indexed(content, np.array([row.id for row in mine])[owners], track)
 
 
-def _embedded(stream: Iterator[Prepared], encoder: Encoder) -> tuple[list[Prepared], Float32]:
-    """Return the frames in order, without their pixels, and their vectors (n, dim)."""
-    frames: list[Prepared] = []
-    vectors: list[Float32] = []
-    batch: list[UInt8] = []
-    for one in stream:
-        if one.problem is not None:
-            raise one.problem
-        assert one.pixels is not None
-        frames.append(replace(one, pixels=None))
-        batch.append(one.pixels)
-        if len(batch) == BATCH or one.last:
-            vectors.append(unit(encoder.encode(np.stack(batch)).cls))
-            batch = []
-    return frames, np.concatenate(vectors)
+def _file_at(path: Path) -> FoundFile:
+    raw = os.fsencode(path)
+    try:
+        status = path.stat()
+    except OSError as error:
+        message = f"{as_text(raw)} cannot be read: {error.strerror}"
+        raise MediaError(Reason.UNREADABLE, message) from error
+    return FoundFile(raw=raw, path=as_text(raw), size=status.st_size, mtime_ns=status.st_mtime_ns)
 
 
 def _at_different_times(rows: Sequence[FrameRow]) -> list[FrameRow]:

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
+from search.evidence import NEEDED_SIDE
 from search.results import Match
 from search.verdict import Verdict
 from search.video_check import check_times, chosen_times, verdict_of
-from search.video_clip import Clip
+from search.video_clip import Clip, ClipReader
 from search.video_match import Segment, Track, match_tracks
 from search.video_results import CheckedFrame, Part, VideoMatch
 from search.video_words import described
@@ -93,13 +94,14 @@ def matched(
     )
 
 
-def compare_clips(a: Clip, b: Clip) -> tuple[Laid, Verdict, VideoMatch]:
-    """Compare two videos that were read, by their frames and by pixels."""
+def compare_clips(reader: ClipReader, a: Clip, b: Clip) -> tuple[Laid, Verdict, VideoMatch]:
+    """Compare two videos that a reader has read, by their frames and by pixels."""
     laid = lay(a.track, b.track, exact=a.sha256 == b.sha256)
     checked: tuple[CheckedFrame, ...] = ()
     if laid.segments and not laid.exact:
         times = chosen_times(a.track, b.track, laid.segments, COMPARED)
-        checked = check_times(Path(a.path), Path(b.path), times)
+        first, second = (reader.frames(one, at_least=NEEDED_SIDE) for one in (a, b))
+        checked = check_times(first, second, times)
     verdict, _ = judged(laid, verdict_of(checked))
     return laid, verdict, matched(laid, checked, Path(b.path).name, verdict)
 

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from indexer.errors import UsageError
 from indexer.types import Int64
+from search.evidence import NEEDED_SIDE
 from search.query import Clock, Searcher
 from search.restriction import allowed_ids
 from search.video_check import check_times, chosen_times, verdict_of
-from search.video_clip import Clip, Indexed, indexed, read_clip
+from search.video_clip import Clip, ClipReader, Frames, Indexed, indexed
 from search.video_compare import Laid, best_match, judged, lay, matched
+from search.video_frames import frames_at
 from search.video_results import CheckedFrame, VideoHit, VideoQuery, VideoSearchResult
 from search.video_votes import content_votes
 
@@ -53,24 +56,32 @@ class VideoSearcher:
         where: str | None = None,
         min_score: float | None = None,
         verify: bool = True,
+        reader: ClipReader | None = None,
     ) -> VideoSearchResult:
         """Return the ``k`` videos and pictures that share most with a video.
 
-        ``score`` of a hit is the mean cosine of the matched frames. Raise MediaError where the
+        ``score`` of a hit is the mean cosine of the matched frames. A ``reader`` that is given
+        reads the video, within its limits and until it is halted. Raise MediaError where the
         video cannot be read, UsageError where an option makes no sense.
         """
+        if reader is None:
+            with ClipReader(self._encoder) as reader:
+                return self.search(
+                    path, k=k, where=where, min_score=min_score, verify=verify, reader=reader
+                )
         if k < 1:
             raise UsageError(f"expected at least one hit to be asked for, got -k {k}")
         _ = self._encoder.device
         clock = Clock()
-        clip = read_clip(path, self._encoder)
+        clip = reader.read(path)
+        query = reader.frames(clip, at_least=NEEDED_SIDE)
         clock.lap("embed")
         allowed = allowed_ids(self._reader.catalog, where)
         found = [one for one in self._aligned(clip, k, allowed) if _reaches(one, min_score)]
         clock.lap("retrieve")
         looked_at = VERIFIED if verify else 0
         hits = [
-            self._hit(one, self._checked(clip, one) if place < looked_at else ())
+            self._hit(one, self._checked(query, one) if place < looked_at else ())
             for place, one in enumerate(found[: max(k, VERIFIED)])
         ]
         hits.sort(key=lambda hit: (-hit.confidence, -hit.score, hit.sample.id))
@@ -108,14 +119,18 @@ class VideoSearcher:
             aligned, key=lambda one: (not one.laid.exact, -one.laid.value, -one.laid.score)
         )
 
-    def _checked(self, clip: Clip, found: _Found) -> tuple[CheckedFrame, ...]:
+    def _checked(self, query: Frames, found: _Found) -> tuple[CheckedFrame, ...]:
         raw = self._reader.catalog.raw_path(found.sample)
         laid = found.laid
         if raw is None or laid.exact or not laid.segments:
             return ()
         times = chosen_times(laid.query, laid.sample, laid.segments)
         there = Path(os.fsdecode(raw))
-        return check_times(Path(clip.path), there, times, sha256=found.video.sha256)
+        return check_times(
+            query,
+            partial(frames_at, there, at_least=NEEDED_SIDE, sha256=found.video.sha256),
+            times,
+        )
 
     def _hit(self, found: _Found, checked: tuple[CheckedFrame, ...]) -> VideoHit:
         sample = self._reader.catalog.samples([found.sample])[0]
