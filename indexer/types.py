@@ -210,19 +210,25 @@ class Encoder(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Sample:
-    """What gets an embedding: a whole image, a frame at a time, a face crop."""
+    """What gets an embedding: a whole image or page, a frame at a time, a face crop.
+
+    ``page`` counts from 1 and is None where a file holds one picture; ``available`` is False where
+    its file could not be opened, or is another one by now.
+    """
 
     id: int
     path: str
     sha256: str
     kind: Kind = Kind.IMAGE
     time_s: float | None = None
+    page: int | None = None
     box: tuple[int, int, int, int] | None = None
     width: int
     height: int
     label: str | None = None
     generator: str | None = None
     source: str | None = None
+    available: bool = True
 
 
 @dataclass(frozen=True)

@@ -81,11 +81,16 @@ class Failure:
 
 @dataclass(frozen=True)
 class FrameRow:
-    """A live sample of some content, and when it is shown; a picture's span is all zeros."""
+    """A live sample of some content, and when it is shown; a picture's span is all zeros.
+
+    ``structure`` is None where it was not measured, in an index of an older dfindex.
+    """
 
     sha256: str
     id: int
     span: Span
+    page: int | None = None
+    structure: float | None = None
 
 
 @dataclass(frozen=True)
@@ -237,7 +242,7 @@ class Catalog:
         rows = self.query(
             """
             WITH wanted AS (SELECT unnest($ids::BIGINT[]) AS id)
-            SELECT s.id, s.sha256, s.kind, s.time_s, s.box, s.width, s.height,
+            SELECT s.id, s.sha256, s.kind, s.time_s, s.page, s.box, s.width, s.height,
                    (SELECT arg_min(p.path, (p.missing, p.path)) FROM paths p
                     WHERE p.sha256 = s.sha256 AND p.state = 'indexed'),
                    l.label, l.generator, l.source
@@ -250,18 +255,21 @@ class Catalog:
         return [by_id[int(one)] for one in ids if int(one) in by_id]
 
     def frames(self, contents: Sequence[str]) -> list[FrameRow]:
-        """Return all live samples of some contents, each content's by time."""
+        """Return all live samples of some contents, each content's by time and page."""
         rows = self.query(
             """
             SELECT sha256, id, coalesce(time_s, 0), coalesce(from_s, time_s, 0),
-                   coalesce(until_s, time_s, 0) FROM samples
+                   coalesce(until_s, time_s, 0), page, structure FROM samples
             WHERE sha256 IN (SELECT unnest($contents::VARCHAR[]))
               AND id NOT IN (SELECT sample_id FROM tombstones)
-            ORDER BY sha256, time_s, id
+            ORDER BY sha256, time_s, page, id
             """,
             {"contents": list(contents)},
         )
-        return [FrameRow(sha256, id_, Span(*times)) for sha256, id_, *times in rows]
+        return [
+            FrameRow(sha256, id_, Span(time_s, from_s, until_s), page, structure)
+            for sha256, id_, time_s, from_s, until_s, page, structure in rows
+        ]
 
     def find(self, text: str) -> list[int]:
         """Return the ids of live samples that a path, a SHA-256 or an id names."""
@@ -300,13 +308,14 @@ class Catalog:
 
 
 def _sample(row: tuple[Any, ...]) -> Sample:
-    id_, sha256, kind, time_s, box, width, height, path, label, generator, source = row
+    id_, sha256, kind, time_s, page, box, width, height, path, label, generator, source = row
     return Sample(
         id=id_,
         path=path or "",
         sha256=sha256,
         kind=Kind(kind),
         time_s=time_s,
+        page=page,
         box=tuple(box) if box else None,
         width=width,
         height=height,

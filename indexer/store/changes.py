@@ -187,7 +187,8 @@ class WritableCatalog(Catalog):
             "INSERT INTO samples SELECT unnest($id::BIGINT[]), unnest($sha::VARCHAR[]), "
             "unnest($kind::VARCHAR[]), unnest($time::DOUBLE[]), unnest($box::INTEGER[4][]), "
             "unnest($width::INTEGER[]), unnest($height::INTEGER[]), "
-            "unnest($from::DOUBLE[]), unnest($until::DOUBLE[]) ON CONFLICT DO NOTHING",
+            "unnest($from::DOUBLE[]), unnest($until::DOUBLE[]), "
+            "unnest($page::INTEGER[]), unnest($structure::FLOAT[]) ON CONFLICT DO NOTHING",
             {
                 "id": [row.id for row in rows],
                 "sha": [row.sha256 for row in rows],
@@ -195,6 +196,8 @@ class WritableCatalog(Catalog):
                 "time": [row.time_s for row in rows],
                 "from": [row.from_s for row in rows],
                 "until": [row.until_s for row in rows],
+                "page": [row.page for row in rows],
+                "structure": [row.structure for row in rows],
                 "box": [list(row.box) if row.box else None for row in rows],
                 "width": [row.width for row in rows],
                 "height": [row.height for row in rows],

@@ -33,6 +33,19 @@ def attach(path: Path, *, read_only: bool) -> DuckDBPyConnection:
     return connection
 
 
+def attach_copy(path: Path) -> DuckDBPyConnection:
+    """Open a copy in memory of a database file, which is not touched."""
+    with translated(path):
+        connection = duckdb.connect(":memory:")
+        connection.execute(f"ATTACH '{_quoted(path)}' AS original (READ_ONLY)")
+        connection.execute("ATTACH ':memory:' AS catalog")
+        connection.execute("COPY FROM DATABASE original TO catalog")
+        connection.execute("DETACH original")
+        connection.execute("USE catalog")
+        connection.execute("SET TimeZone = 'UTC'")
+    return connection
+
+
 def publish(connection: DuckDBPyConnection, target: Path) -> None:
     """Copy the whole database to ``target``, which is replaced at once and never seen half."""
     temporary = target.with_name(target.name + TEMPORARY_SUFFIX)

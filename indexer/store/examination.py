@@ -8,10 +8,9 @@ from pathlib import Path
 from indexer.errors import IndexDamagedError, IndexFormatError, StoreError
 from indexer.store.ann_cache import AnnCache
 from indexer.store.catalog import Catalog, SpaceRow
-from indexer.store.database import attach, translated
 from indexer.store.durable import read_sealed_json
 from indexer.store.layout import IndexFolder
-from indexer.store.migrations import check_readable
+from indexer.store.opening import open_catalog
 from indexer.store.segments import Segment
 
 
@@ -80,21 +79,18 @@ def open_whole(file: Path, result: Examination) -> Catalog | None:
         result.findings.append(Finding(str(file), "is missing"))
         return None
     try:
-        connection = attach(file, read_only=True)
+        catalog = open_catalog(file)
     except StoreError as error:
         if isinstance(error, IndexDamagedError | IndexFormatError):
             result.findings.append(Finding(str(file), str(error)))
         return None  # in use by a writer: its published copy is what there is to look at
-    catalog = Catalog(connection, file)
     try:
-        with translated(file):
-            check_readable(connection)
         names = [name for (name,) in catalog.query("SELECT table_name FROM duckdb_tables()")]
         for name in names:
             catalog.query(f'SELECT count(*), bit_xor(hash(COLUMNS(*))) FROM "{name}"')
     except StoreError as error:
         result.findings.append(Finding(str(file), str(error)))
-        connection.close()
+        catalog.close()
         return None
     return catalog
 

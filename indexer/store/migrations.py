@@ -79,11 +79,22 @@ def _remember_what_frames_stand_for(connection: DuckDBPyConnection) -> None:
     )
 
 
+def _tell_pages_and_structure(connection: DuckDBPyConnection) -> None:
+    # Null: a file of one picture; not measured.
+    connection.execute(
+        """
+        ALTER TABLE samples ADD COLUMN page INTEGER;
+        ALTER TABLE samples ADD COLUMN structure FLOAT;
+        """
+    )
+
+
 MIGRATIONS: tuple[Migration, ...] = (
     _create,
     _remember_decisions,
     _remember_orientations,
     _remember_what_frames_stand_for,
+    _tell_pages_and_structure,
 )
 FORMAT_VERSION = len(MIGRATIONS)
 
@@ -102,29 +113,27 @@ def format_version(connection: DuckDBPyConnection) -> int:
 
 
 def check_readable(connection: DuckDBPyConnection) -> None:
-    """Raise IndexFormatError unless this version of dfindex reads the catalog as it is."""
+    """Raise IndexFormatError where a newer dfindex wrote the catalog."""
     version = format_version(connection)
     if version > FORMAT_VERSION:
         raise IndexFormatError(
             f"the index has format version {version}, this dfindex reads up to {FORMAT_VERSION}; "
             "use the newer dfindex that wrote it"
         )
-    if version < FORMAT_VERSION:
-        raise IndexFormatError(
-            f"the index has the older format version {version}; "
-            "run any writing command, such as dfindex compact, to upgrade it"
-        )
+
+
+def is_current(connection: DuckDBPyConnection) -> bool:
+    """Tell whether a catalog is written in the newest format."""
+    return format_version(connection) == FORMAT_VERSION
 
 
 def migrate(connection: DuckDBPyConnection) -> None:
     """Bring a catalog to the newest version, in one transaction."""
-    version = format_version(connection)
-    if version > FORMAT_VERSION:
-        check_readable(connection)
-    if version == FORMAT_VERSION:
+    check_readable(connection)
+    if is_current(connection):
         return
     connection.execute("BEGIN")
-    for step in MIGRATIONS[version:]:
+    for step in MIGRATIONS[format_version(connection) :]:
         step(connection)
     connection.execute(
         "INSERT OR REPLACE INTO meta VALUES ('format_version', ?)", [str(FORMAT_VERSION)]

@@ -6,18 +6,17 @@ from pathlib import Path
 
 from indexer.closing import Closing
 from indexer.errors import IndexNotFoundError, UsageError
-from indexer.store.catalog import Catalog, SpaceRow
-from indexer.store.database import attach, translated
+from indexer.store.catalog import SpaceRow
 from indexer.store.layout import IndexFolder
-from indexer.store.migrations import check_readable
+from indexer.store.opening import open_catalog
 from indexer.store.space import Space
 
 
 class IndexReader(Closing):
     """One generation of an index.
 
-    Raise IndexNotFoundError where there is no index, IndexFormatError where it is of another
-    version, IndexDamagedError where the snapshot is damaged.
+    Raise IndexNotFoundError where there is no index, IndexFormatError where a newer dfindex
+    wrote it, IndexDamagedError where the snapshot is damaged.
     """
 
     def __init__(self, path: Path) -> None:
@@ -27,10 +26,7 @@ class IndexReader(Closing):
                 f"there is no index at {path}; expected a folder made by dfindex build; "
                 "build one, or name another with --index"
             )
-        connection = attach(self.folder.published, read_only=True)
-        self.catalog = Catalog(connection, self.folder.published)
-        with translated(self.folder.published):
-            check_readable(connection)
+        self.catalog = open_catalog(self.folder.published)
 
     def close(self) -> None:
         """Let go of the snapshot."""

@@ -45,6 +45,8 @@ class SegmentRow:
     time_s: float | None = None
     from_s: float | None = None  # a frame stands for the part of its video from here
     until_s: float | None = None  # to here
+    page: int | None = None  # from 1, of a file that holds several pictures
+    structure: float | None = None  # levels, see `indexer.structure`; None where not measured
     box: tuple[int, int, int, int] | None = None
 
 

@@ -39,7 +39,8 @@ class NewSample:
     """One sample, read: its class token (D,) and its compressed patch tokens (bytes,).
 
     ``keypoint_row`` is a row of `Keypoints`; ``head_row`` (D + labels,) is the class token as the
-    encoder's head read it, and its logits.
+    encoder's head read it, and its logits; ``page`` counts from 1 where a file holds several
+    pictures; ``structure`` is in levels, None where it was not measured.
     """
 
     file: FoundFile
@@ -55,6 +56,8 @@ class NewSample:
     time_s: float | None = None
     from_s: float | None = None
     until_s: float | None = None
+    page: int | None = None
+    structure: float | None = None
     box: tuple[int, int, int, int] | None = None
 
 
@@ -217,14 +220,14 @@ class IndexWriter(Closing):
     def _ids_of(self, contents: set[str]) -> dict[tuple[object, ...], int]:
         """Return ids of live samples by what they are, where another space has them already."""
         rows = self.catalog.query(
-            "SELECT sha256, kind, time_s, box, id FROM samples "
+            "SELECT sha256, kind, time_s, page, box, id FROM samples "
             "WHERE sha256 IN (SELECT unnest($contents::VARCHAR[])) "
             "AND id NOT IN (SELECT sample_id FROM tombstones)",
             {"contents": sorted(contents)},
         )
         return {
-            (sha, kind, time_s, tuple(box) if box else None): id_
-            for sha, kind, time_s, box, id_ in rows
+            (sha, kind, time_s, page, tuple(box) if box else None): id_
+            for sha, kind, time_s, page, box, id_ in rows
         }
 
     def _write(
@@ -255,7 +258,7 @@ def _stacked(rows: Sequence[Array | None]) -> Array | None:
 
 
 def _identity(sample: NewSample) -> tuple[object, ...]:
-    return (sample.sha256, sample.kind.value, sample.time_s, sample.box)
+    return (sample.sha256, sample.kind.value, sample.time_s, sample.page, sample.box)
 
 
 def _row(sample: NewSample, id_: int) -> SegmentRow:
@@ -272,5 +275,7 @@ def _row(sample: NewSample, id_: int) -> SegmentRow:
         time_s=sample.time_s,
         from_s=sample.from_s,
         until_s=sample.until_s,
+        page=sample.page,
+        structure=sample.structure,
         box=sample.box,
     )

@@ -38,12 +38,14 @@ SAMPLE = record(
         "sha256": SHA256,
         "kind": {"enum": ["image", "frame", "face"]},
         "time_s": optional(NUMBER),
+        "page": optional({"type": "integer", "minimum": 1}),
         "box": optional(BOX),
         "width": COUNT,
         "height": COUNT,
         "label": optional({"enum": ["real", "fake"]}),
         "generator": optional(TEXT),
         "source": optional(TEXT),
+        "available": {"type": "boolean"},
     }
 )
 

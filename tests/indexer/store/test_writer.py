@@ -1,0 +1,72 @@
+"""What is written of a sample is read again, from the catalog and from the segments alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from indexer.corpus import FoundFile
+from indexer.store.patch_codec import PatchCodec
+from indexer.store.reader import IndexReader
+from indexer.store.repair import repair
+from indexer.store.writer import IndexWriter, NewSample
+from tests.fake_encoder import MeanColour
+
+SHA = "ab" * 32
+
+
+def page(number: int | None, structure: float | None) -> NewSample:
+    vector = np.zeros(12, np.float32)
+    vector[number or 0] = 1
+    return NewSample(
+        file=FoundFile(raw=b"/corpus/fax.tif", path="/corpus/fax.tif", size=9, mtime_ns=1),
+        sha256=SHA,
+        width=40,
+        height=30,
+        format="TIFF",
+        vector=vector,
+        patch_row=codec().encode(np.zeros((1, 4, 12), np.float32))[0],
+        page=number,
+        structure=structure,
+    )
+
+
+def codec() -> PatchCodec:
+    return PatchCodec.fit(np.random.default_rng(0).normal(size=(16, 12)).astype(np.float32))
+
+
+@pytest.fixture
+def index(tmp_path: Path) -> Path:
+    encoder = MeanColour()
+    with IndexWriter(tmp_path / "index") as writer:
+        writer.add_space(encoder.spec, codec(), loaded_from="mean-colour")
+        pages = [page(1, 0.25), page(2, 31.5), page(3, None)]
+        writer.commit(encoder.spec, made_on=encoder, samples=pages)
+    return tmp_path / "index"
+
+
+def frames(index: Path) -> list[tuple[int | None, float | None]]:
+    with IndexReader(index) as reader:
+        samples = reader.catalog.samples([1, 2, 3])
+        rows = reader.catalog.frames([SHA])
+        assert [one.page for one in samples] == [row.page for row in rows]
+        return [(row.page, row.structure) for row in rows]
+
+
+def test_pages_are_samples_of_their_own_and_keep_their_structure(index: Path) -> None:
+    assert frames(index) == [(1, 0.25), (2, 31.5), (3, None)]
+
+
+def test_a_page_that_is_written_again_keeps_its_id(index: Path) -> None:
+    with IndexWriter(index) as writer:
+        rows = writer._rows([page(2, 31.5), page(4, 8.0)])
+    assert [row.id for row in rows] == [2, 4]
+
+
+def test_a_catalog_made_anew_from_the_segments_has_them(index: Path) -> None:
+    (index / "catalog.duckdb").unlink()
+    (index / "published" / "catalog.duckdb").unlink()
+    repair(index)
+    assert frames(index) == [(1, 0.25), (2, 31.5), (3, None)]
