@@ -6,7 +6,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dfindex.report import WORDS, page_template, picture, sample_thumbnail
+from dfindex.report import WORDS, data_uri, page_template, picture
+from dfindex.thumbnails import sample_thumbnail
+from indexer.originals import Originals
 from indexer.store.durable import replace_file
 
 if TYPE_CHECKING:
@@ -15,12 +17,12 @@ if TYPE_CHECKING:
 SIDE = 240  # longest side of a thumbnail in pixels
 
 
-def write_report(path: Path, found: Duplicates) -> None:
+def write_report(path: Path, found: Duplicates, originals: Originals) -> None:
     """Write the page; pictures that are gone or changed since are said to be so."""
-    replace_file(path, lambda file: file.write(render(found).encode()))
+    replace_file(path, lambda file: file.write(render(found, originals).encode()))
 
 
-def render(found: Duplicates) -> str:
+def render(found: Duplicates, originals: Originals) -> str:
     """Return the page as HTML, with all pictures inside."""
     from dfindex import __version__
 
@@ -28,7 +30,10 @@ def render(found: Duplicates) -> str:
         groups=[
             (
                 group,
-                [(one, sample_thumbnail(one.sample, side=SIDE)) for one in group.members],
+                [
+                    (one, data_uri(sample_thumbnail(originals, one.sample, SIDE)))
+                    for one in group.members
+                ],
             )
             for group in found.groups
         ],

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
@@ -14,6 +13,7 @@ from indexer.store.reader import IndexReader
 
 if TYPE_CHECKING:
     from dfindex.status import Status
+    from indexer.originals import Originals
     from indexer.store.catalog import Catalog, Failure
     from indexer.store.decisions import Decided
     from indexer.store.space import Space
@@ -165,6 +165,13 @@ class Index(Closing):
         """What the index knows of files and samples."""
         return self._reader.catalog
 
+    @property
+    def originals(self) -> Originals:
+        """The one way from a sample to its file."""
+        from indexer.originals import Originals
+
+        return Originals(self._reader.catalog)
+
     def space(self, name: str | None = None) -> Space:
         """Open a space by its name or fingerprint; the oldest where none is named."""
         return self._reader.space(name)
@@ -212,8 +219,8 @@ class Index(Closing):
         path = Path(query)
         if path.exists() or not str(query).isdigit():
             return path
-        raw = self._reader.catalog.raw_path(int(str(query)))
-        return path if raw is None else Path(os.fsdecode(raw))
+        found = self._reader.catalog.samples([int(str(query))])
+        return self.originals.path(found[0]) if found else path
 
 
 def build(

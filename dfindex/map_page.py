@@ -43,7 +43,7 @@ def write_map(
         )
 
     def small(sample: Sample) -> bytes:
-        return sample_thumbnail(index, sample, _THUMBNAIL) or b""
+        return sample_thumbnail(index.originals, sample, _THUMBNAIL) or b""
 
     points = packed(drawn, small if thumbnails else None)
     replace_file(path, lambda file: file.write(render(drawn, points).encode()))

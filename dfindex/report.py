@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import io
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,11 +10,12 @@ from typing import TYPE_CHECKING
 
 from jinja2 import Environment, PackageLoader, Template, select_autoescape
 from markupsafe import Markup, escape
-from PIL import Image
 
 from dfindex.render import overlay
+from dfindex.thumbnails import jpeg, sample_thumbnail, thumbnail
+from indexer.errors import UnavailableError
+from indexer.originals import Originals
 from indexer.store.durable import replace_file
-from indexer.types import Sample
 from search.compare import compare_images
 from search.verdict import COPIES
 from search.video_frames import frames_at
@@ -35,12 +35,12 @@ WORDS = {
 }
 
 
-def write_report(path: Path, result: SearchResult) -> None:
+def write_report(path: Path, result: SearchResult, originals: Originals) -> None:
     """Write the page; pictures that are gone or changed since are said to be so."""
-    replace_file(path, lambda file: file.write(render(result).encode()))
+    replace_file(path, lambda file: file.write(render(result, originals).encode()))
 
 
-def render(result: SearchResult) -> str:
+def render(result: SearchResult, originals: Originals) -> str:
     """Return the page as HTML, with all pictures inside."""
     from dfindex import __version__
 
@@ -49,8 +49,17 @@ def render(result: SearchResult) -> str:
         headline=_headline(result),
         version=__version__,
         made_at=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
-        query_image=thumbnail(Path(result.query.path), result.query.sha256),
-        hits=[(hit, sample_thumbnail(hit.sample), _overlay(result, hit)) for hit in result.hits],
+        query_image=data_uri(
+            thumbnail(Path(result.query.path), THUMBNAIL, sha256=result.query.sha256)
+        ),
+        hits=[
+            (
+                hit,
+                data_uri(sample_thumbnail(originals, hit.sample, THUMBNAIL)),
+                _overlay(result, hit, originals),
+            )
+            for hit in result.hits
+        ],
         words=WORDS,
         picture=picture,
     )
@@ -65,45 +74,26 @@ def page_template(name: str, **filters: Callable[..., object]) -> Template:
     return environment.get_template(name)
 
 
-def thumbnail(
-    path: Path, sha256: str, *, time_s: float | None = None, side: int = THUMBNAIL
-) -> str | None:
-    """Return a picture, or a video's at a time in seconds, as a data URI.
-
-    None where the file cannot be read or is another one now.
-    """
-    image = _shown(path, sha256, time_s)
-    if image is None:
-        return None
-    image.thumbnail((side, side))
-    return _data_uri(image)
+def data_uri(jpeg: bytes | None) -> str | None:
+    """Return a picture as a page holds it, None where there is none."""
+    return None if jpeg is None else "data:image/jpeg;base64," + base64.b64encode(jpeg).decode()
 
 
-def sample_thumbnail(sample: Sample, *, side: int = THUMBNAIL) -> str | None:
-    """Return what a sample shows as `thumbnail` does."""
-    return thumbnail(Path(sample.path), sample.sha256, time_s=sample.time_s, side=side)
-
-
-def _shown(path: Path, sha256: str, time_s: float | None = None) -> Image.Image | None:
-    shown = frames_at(path, [time_s or 0.0], at_least=THUMBNAIL // 2, sha256=sha256)
-    return shown[0].image.copy() if shown else None
-
-
-def _data_uri(image: Image.Image) -> str:
-    buffer = io.BytesIO()
-    image.save(buffer, "JPEG", quality=85)
-    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
-
-
-def _overlay(result: SearchResult, hit: Hit) -> str | None:
+def _overlay(result: SearchResult, hit: Hit, originals: Originals) -> str | None:
     """Draw what was matched and altered, for a hit whose pixels were compared."""
     if hit.match is None:
         return None
-    query = _shown(Path(result.query.path), result.query.sha256)
-    sample = _shown(Path(hit.sample.path), hit.sample.sha256, hit.sample.time_s)
-    if query is None or sample is None:
+    path, enough = Path(result.query.path), THUMBNAIL // 2
+    shown = frames_at(path, [0.0], at_least=enough, sha256=result.query.sha256)
+    try:
+        sample = originals.open(hit.sample, at_least=enough).image
+    except UnavailableError:
         return None
-    return _data_uri(overlay(query, sample, compare_images(query, sample)))
+    if not shown:
+        return None
+    query = shown[0].image
+    drawing = overlay(query, sample, compare_images(query, sample))
+    return data_uri(jpeg(drawing, max(drawing.size)))
 
 
 def picture(image: str | None, description: str) -> Markup:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
 from dfindex.render import ALTERED, FAINT, GROUND, INK, SHARED
 from indexer.decode import DecodedImage
-from search.video_frames import frames_at
+from indexer.errors import UnavailableError
+from search.video_clip import Frames
 from search.video_results import CheckedFrame, VideoMatch
 from search.video_words import clock
 
@@ -18,16 +18,16 @@ MARGIN, CAPTION, CURVE = 12, 22, 90
 MOST = 8  # frames side by side
 
 
-def strip_of(query: Path, sample: Path, video: VideoMatch) -> Image.Image:
+def strip_of(query: Frames, sample: Frames, video: VideoMatch) -> Image.Image:
     """Draw the query's frames over the sample's, what was altered outlined, and the curve below.
 
-    Frames of a file that is gone are left out.
+    Frames of a file that cannot be had any more are left out.
     """
     checked = sorted(video.checked, key=lambda one: one.query_s)[:MOST]
     rows = []
     order = sorted(checked, key=lambda one: one.sample_s)
-    above = frames_at(query, [one.query_s for one in checked], at_least=CELL)
-    below = frames_at(sample, [one.sample_s for one in order], at_least=CELL)
+    above = _shown(query, [one.query_s for one in checked])
+    below = _shown(sample, [one.sample_s for one in order])
     if above:
         boxes = [one.match.altered_boxes if one.match else () for one in checked]
         rows.append(_row(above, [one.query_s for one in checked], boxes))
@@ -44,6 +44,13 @@ def strip_of(query: Path, sample: Path, video: VideoMatch) -> Image.Image:
         top += row.height
     _draw_curve(canvas, top + MARGIN, video, checked)
     return canvas
+
+
+def _shown(frames: Frames, times: Sequence[float]) -> list[DecodedImage]:
+    try:
+        return (frames(times) if times else None) or []
+    except UnavailableError:
+        return []
 
 
 def _row(

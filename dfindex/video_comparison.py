@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dfindex.comparison import FileComparison
-from search.video_clip import ClipReader
+from search.video_clip import Clip, ClipReader
 from search.video_compare import best_match, compare_clips
 from search.video_results import VideoMatch
 
@@ -33,16 +33,17 @@ def compare_videos(
     from dfindex.encoders import open_encoder
 
     with ClipReader(open_encoder(encoder, "auto", "auto")) as reader:
-        result = compared_with(reader, a, b)
-    if out is not None:
-        _draw(out, a, b, result.video)
-    return result
+        return compared_with(reader, a, b, out=out)
 
 
-def compared_with(reader: ClipReader, a: Path, b: Path) -> VideoComparison:
+def compared_with(
+    reader: ClipReader, a: Path, b: Path, *, out: Path | None = None
+) -> VideoComparison:
     """Return what `compare_videos` does of two files that a reader reads, within its limits."""
     first, second = reader.read(a), reader.read(b)
     laid, verdict, video = compare_clips(reader, first, second)
+    if out is not None:
+        _draw(out, reader, (first, second), video)
     return VideoComparison(
         a=str(a),
         b=str(b),
@@ -55,9 +56,10 @@ def compared_with(reader: ClipReader, a: Path, b: Path) -> VideoComparison:
     )
 
 
-def _draw(out: Path, a: Path, b: Path, video: VideoMatch) -> None:
-    from dfindex.strip import strip_of
+def _draw(out: Path, reader: ClipReader, clips: tuple[Clip, Clip], video: VideoMatch) -> None:
+    from dfindex.strip import CELL, strip_of
     from indexer.store.durable import replace_file
 
-    drawing = strip_of(a, b, video)
+    above, below = (reader.frames(one, at_least=CELL) for one in clips)
+    drawing = strip_of(above, below, video)
     replace_file(out, lambda file: drawing.save(file, "PNG"))

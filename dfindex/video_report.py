@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
-import base64
-import io
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dfindex.report import WORDS, page_template
-from dfindex.strip import strip_of
+from dfindex.report import WORDS, data_uri, page_template
+from dfindex.strip import CELL, strip_of
+from dfindex.thumbnails import jpeg
+from indexer.originals import Originals
 from indexer.store.durable import replace_file
+from search.video_frames import frames_at
 from search.video_words import clock
 
 if TYPE_CHECKING:
     from search.video_results import VideoHit, VideoSearchResult
 
 
-def write_video_report(path: Path, result: VideoSearchResult) -> None:
+def write_video_report(path: Path, result: VideoSearchResult, originals: Originals) -> None:
     """Write the page; frames of files that are gone are left out of the strips."""
-    replace_file(path, lambda file: file.write(render(result).encode()))
+    replace_file(path, lambda file: file.write(render(result, originals).encode()))
 
 
-def render(result: VideoSearchResult) -> str:
+def render(result: VideoSearchResult, originals: Originals) -> str:
     """Return the page as HTML, with all pictures inside."""
     from dfindex import __version__
 
@@ -30,15 +32,16 @@ def render(result: VideoSearchResult) -> str:
         result=result,
         version=__version__,
         made_at=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
-        hits=[(hit, _strip(result, hit)) for hit in result.hits],
+        hits=[(hit, _strip(result, hit, originals)) for hit in result.hits],
         words=WORDS,
     )
 
 
-def _strip(result: VideoSearchResult, hit: VideoHit) -> str | None:
+def _strip(result: VideoSearchResult, hit: VideoHit, originals: Originals) -> str | None:
     if not hit.video.segments:
         return None
-    drawing = strip_of(Path(result.query.path), Path(hit.sample.path), hit.video)
-    buffer = io.BytesIO()
-    drawing.save(buffer, "JPEG", quality=85)
-    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
+    path, sha256 = Path(result.query.path), result.query.sha256
+    query = partial(frames_at, path, at_least=CELL, sha256=sha256)
+    sample = partial(originals.frames, hit.sample, at_least=CELL)
+    drawing = strip_of(query, sample, hit.video)
+    return data_uri(jpeg(drawing, max(drawing.size)))

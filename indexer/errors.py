@@ -6,6 +6,7 @@
     ├── UsageError                an argument that makes no sense; exit code 2
     │   └── FilterError           a --where expression that cannot be used
     ├── MediaError                one media file that cannot be indexed: a result, not a crash
+    ├── UnavailableError          a sample whose file is not there as it was indexed
     ├── EncoderError              an encoder that cannot be found, loaded or run
     │   ├── WeightsError          a weight file that is not what its specification says
     │   └── SpaceMismatchError    vectors of one encoder offered to another's space
@@ -20,7 +21,7 @@ A message says what was expected, what was got, and the way out, in one line.
 
 from __future__ import annotations
 
-from indexer.types import Reason
+from indexer.types import Absence, Reason
 
 
 class DfindexError(Exception):
@@ -42,6 +43,14 @@ class MediaError(DfindexError):
         super().__init__(message)
         self.reason = reason
         self.message = message
+
+
+class UnavailableError(DfindexError):
+    """A sample whose file is not there any more as it was indexed, with what became of it."""
+
+    def __init__(self, why: Absence, message: str) -> None:
+        super().__init__(message)
+        self.why = why
 
 
 class EncoderError(DfindexError):

@@ -32,6 +32,14 @@ class Reason(StrEnum):
     INTERNAL = "internal"
 
 
+class Absence(StrEnum):
+    """Why a sample's file cannot be had any more, what says least of it first."""
+
+    GONE = "is gone"
+    UNREADABLE = "cannot be read"
+    CHANGED = "has changed"
+
+
 class Kind(StrEnum):
     """What a sample is."""
 

@@ -11,12 +11,14 @@ from functools import lru_cache
 import numpy as np
 
 from indexer.decode import DecodedImage
+from indexer.errors import UnavailableError
 from indexer.keypoints import Keypoints
+from indexer.originals import Originals
 from indexer.store.catalog import Catalog
 from indexer.store.space import Space
 from indexer.types import Int64, Sample
 from search.calibration import null_scores
-from search.evidence import compare_decoded, open_sample
+from search.evidence import NEEDED_SIDE, compare_decoded
 from search.features import LocalFeatures, local_features
 from search.keypoint_votes import WORTH, votes
 from search.results import Match
@@ -91,7 +93,8 @@ class PairVerifier:
     """Compares the pixels of pairs; pictures it has opened stay open for the next ones."""
 
     def __init__(self, catalog: Catalog, space: Space, samples: dict[int, Sample]) -> None:
-        self._catalog, self._space, self._samples = catalog, space, samples
+        self._space, self._samples = space, samples
+        self._originals = Originals(catalog)
         self._opened = lru_cache(KEPT_OPEN)(self._open)
 
     def relate(self, pair: Pair) -> Relation | None:
@@ -108,8 +111,11 @@ class PairVerifier:
         return float(vectors[0] @ vectors[1])
 
     def _open(self, id_: int) -> tuple[DecodedImage, LocalFeatures] | None:
-        decoded = open_sample(self._catalog, self._samples[id_])
-        return None if decoded is None else (decoded, local_features(decoded.image))
+        try:
+            decoded = self._originals.open(self._samples[id_], at_least=NEEDED_SIDE)
+        except UnavailableError:
+            return None
+        return decoded, local_features(decoded.image)
 
 
 def _narrower(pair: Pair, match: Match | None) -> int | None:

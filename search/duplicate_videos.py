@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from functools import lru_cache, partial
-from pathlib import Path
 
 import numpy as np
 
+from indexer.errors import UnavailableError
+from indexer.originals import Originals
 from indexer.store.catalog import Catalog
 from indexer.store.space import Space
 from indexer.types import Int64, Sample
 from search.duplicate_pairs import Pair, Relation
 from search.evidence import NEEDED_SIDE
 from search.video_check import check_times, chosen_times, verdict_of
-from search.video_clip import Indexed, indexed
+from search.video_clip import Frames, Indexed, indexed
 from search.video_compare import Laid, judged, lay, share_of
-from search.video_frames import frames_at
 from search.video_votes import content_votes
 
 NEAREST = 10  # frames of other videos retrieved for each frame
@@ -33,6 +32,8 @@ class VideoPairs:
     def __init__(self, catalog: Catalog, space: Space, samples: Sequence[Sample]) -> None:
         """Take one sample, a frame, of each video."""
         self._catalog, self._space = catalog, space
+        self._originals = Originals(catalog)
+        self._samples = {one.id: one for one in samples}
         self._content = {one.id: one.sha256 for one in samples}
         self._stands_for = {one.sha256: one.id for one in samples}
         self._track = lru_cache(KEPT_OPEN)(self._read)
@@ -58,19 +59,18 @@ class VideoPairs:
     def relate(self, pair: Pair) -> Relation | None:
         """Compare two videos by the pixels of some frames; None where a file is gone."""
         laid = self._laid(pair.first, pair.second)
-        paths = [self._catalog.raw_path(one) for one in (pair.first, pair.second)]
-        first, second = (None if raw is None else Path(os.fsdecode(raw)) for raw in paths)
-        if laid is None or first is None or second is None:
+        if laid is None:
             return None
         times = chosen_times(laid.query, laid.sample, laid.segments) if laid.segments else []
-        shown = partial(frames_at, at_least=NEEDED_SIDE)
-        checked = check_times(
-            partial(shown, first, sha256=self._content[pair.first]),
-            partial(shown, second, sha256=self._content[pair.second]),
-            times,
-        )
+        try:
+            checked = check_times(self._frames_of(pair.first), self._frames_of(pair.second), times)
+        except UnavailableError:
+            return None
         verdict, _ = judged(laid, verdict_of(checked))
         return Relation(verdict, narrower=_narrower(pair, laid))
+
+    def _frames_of(self, id_: int) -> Frames:
+        return partial(self._originals.frames, self._samples[id_], at_least=NEEDED_SIDE)
 
     def _frames(self) -> Int64:
         rows = self._catalog.frames(list(self._stands_for))

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 
 from indexer.decode import DecodedImage, decode_image
-from indexer.errors import MediaError
-from indexer.files import read_unchanged
-from indexer.store.catalog import Catalog
-from indexer.types import Kind, Sample
+from indexer.originals import Originals
+from indexer.types import Sample
 from search.compare import Comparison, compare_images
 from search.features import LocalFeatures, local_features
 from search.results import Match
-from search.video_frames import frames_at
 
 NEEDED_SIDE = 300  # shorter side in pixels; a decoder keeps twice as much of a larger picture
 
@@ -24,38 +19,19 @@ NEEDED_SIDE = 300  # shorter side in pixels; a decoder keeps twice as much of a 
 class Verifier:
     """Compares one query with samples of a corpus, pixel by pixel."""
 
-    def __init__(self, catalog: Catalog, query: bytes) -> None:
-        self._catalog = catalog
+    def __init__(self, originals: Originals, query: bytes) -> None:
+        self._originals = originals
         self._query = decode_image(query, at_least=NEEDED_SIDE)
         self._features = local_features(self._query.image)
 
-    def compare(self, sample: Sample) -> Comparison | None:
-        """Compare the query with a sample's file; None where that is gone or has changed.
+    def compare(self, sample: Sample) -> Comparison:
+        """Compare the query with a sample's file; raise UnavailableError.
 
         The match is in pixels of the original pictures, whatever scale they were compared at.
         """
-        decoded = open_sample(self._catalog, sample)
-        if decoded is None:
-            return None
+        decoded = self._originals.open(sample, at_least=NEEDED_SIDE)
         features = (self._features, local_features(decoded.image))
         return compare_decoded(self._query, decoded, features)
-
-
-def open_sample(catalog: Catalog, sample: Sample) -> DecodedImage | None:
-    """Decode what a sample shows; None where its file is gone or has changed."""
-    raw = catalog.raw_path(sample.id)
-    if raw is None:
-        return None
-    path = Path(os.fsdecode(raw))
-    if sample.kind is Kind.FRAME:
-        times = [sample.time_s or 0.0]
-        frames = frames_at(path, times, at_least=NEEDED_SIDE, sha256=sample.sha256)
-        return frames[0] if frames else None
-    try:
-        data = read_unchanged(path, sample.sha256)
-        return None if data is None else decode_image(data, at_least=NEEDED_SIDE)
-    except MediaError:
-        return None  # it could be read when it was indexed: it has changed since
 
 
 def compare_decoded(

@@ -15,8 +15,9 @@ import numpy as np
 from PIL import Image
 
 from indexer.decode import decode_image
-from indexer.errors import UsageError
+from indexer.errors import UnavailableError, UsageError
 from indexer.files import Limits, read_file
+from indexer.originals import Originals
 from indexer.preprocess import needed, prepare
 from indexer.store.reader import IndexReader
 from indexer.store.space import Space
@@ -220,10 +221,17 @@ class Searcher:
 
     def _compared(self, picture: Picture, candidates: Sequence[Found]) -> dict[int, Comparison]:
         """Compare the pixels of the candidates that are not the same file anyway."""
-        verifier = Verifier(self.reader.catalog, picture.data)
+        verifier = Verifier(Originals(self.reader.catalog), picture.data)
         looked_at = [one.sample for one in candidates if one.promising][:VERIFIED]
+
+        def compared(sample: Sample) -> Comparison | None:
+            try:
+                return verifier.compare(sample)
+            except UnavailableError:
+                return None
+
         with ThreadPoolExecutor(os.cpu_count() or 1, "verify") as threads:
-            found = list(threads.map(verifier.compare, looked_at))
+            found = list(threads.map(compared, looked_at))
         pairs = zip(looked_at, found, strict=True)
         return {sample.id: compared for sample, compared in pairs if compared is not None}
 

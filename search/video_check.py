@@ -41,7 +41,7 @@ def check_times(
     """Compare frames of two files, shown at about these times, by their pixels.
 
     Of the sample's frames around a time the one that looks most like the query's is taken. Empty
-    where a file is not there any more as it was.
+    where a file is not there any more as it was; raise UnavailableError where a sample's is not.
     """
     first = query([here for here, _ in times])
     around = [there + shift for _, there in times for shift in AROUND]

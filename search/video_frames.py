@@ -1,4 +1,4 @@
-"""The pictures a file shows at some times, for those who look at pixels."""
+"""The pictures a file shows at some times, wherever it lies, for those who look at pixels."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from indexer.video import Sampling
 
 
 def frames_at(
-    path: Path, times: Sequence[float], *, at_least: int, sha256: str | None = None
+    path: Path, times: Sequence[float], *, at_least: int, sha256: str
 ) -> list[DecodedImage] | None:
     """Return the frames a file shows at rising times; of a picture the same one for all.
 
@@ -22,7 +22,7 @@ def frames_at(
     """
     try:
         with Media(os.fsencode(path), Limits(), Sampling()) as media:
-            if sha256 is not None and media.sha256 != sha256:
+            if media.sha256 != sha256:
                 return None
             return media.shown(times, at_least)
     except MediaError:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from indexer.errors import UsageError
+from indexer.errors import UnavailableError, UsageError
+from indexer.originals import Originals
 from indexer.types import Int64
 from search.evidence import NEEDED_SIDE
 from search.query import Clock, Searcher
@@ -17,7 +17,6 @@ from search.restriction import allowed_ids
 from search.video_check import check_times, chosen_times, verdict_of
 from search.video_clip import Clip, ClipReader, Frames, Indexed, indexed
 from search.video_compare import Laid, best_match, judged, lay, matched
-from search.video_frames import frames_at
 from search.video_results import CheckedFrame, VideoHit, VideoQuery, VideoSearchResult
 from search.video_votes import content_votes
 
@@ -47,6 +46,7 @@ class VideoSearcher:
         self._reader = searcher.reader
         self._space = searcher.space
         self._encoder = searcher.encoder
+        self._originals = Originals(searcher.reader.catalog)
 
     def search(
         self,
@@ -120,17 +120,16 @@ class VideoSearcher:
         )
 
     def _checked(self, query: Frames, found: _Found) -> tuple[CheckedFrame, ...]:
-        raw = self._reader.catalog.raw_path(found.sample)
         laid = found.laid
-        if raw is None or laid.exact or not laid.segments:
+        if laid.exact or not laid.segments:
             return ()
         times = chosen_times(laid.query, laid.sample, laid.segments)
-        there = Path(os.fsdecode(raw))
-        return check_times(
-            query,
-            partial(frames_at, there, at_least=NEEDED_SIDE, sha256=found.video.sha256),
-            times,
-        )
+        sample = self._reader.catalog.samples([found.sample])[0]
+        there = partial(self._originals.frames, sample, at_least=NEEDED_SIDE)
+        try:
+            return check_times(query, there, times)
+        except UnavailableError:
+            return ()
 
     def _hit(self, found: _Found, checked: tuple[CheckedFrame, ...]) -> VideoHit:
         sample = self._reader.catalog.samples([found.sample])[0]

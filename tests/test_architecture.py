@@ -38,6 +38,7 @@ RUNGS = [
         "video",
     },
     {"encoders", "store", "labels"},
+    {"originals"},
     {"engines"},
     {"build"},
 ]

@@ -38,8 +38,8 @@ def duplicates(
     with dfindex.open(index) as opened, shown_steps(shown) as tell:
         heard = {} if tell is None else {"progress": tell}
         found = opened.duplicates(where=where, min_score=min_score, space=space, **heard)
-    if report:
-        write_report(Path(report), found)
+        if report:
+            write_report(Path(report), found, opened.originals)
     if as_json:
         print_json(found.to_json())
     else:

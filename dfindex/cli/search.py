@@ -11,6 +11,7 @@ from dfindex.cli.main import NOTHING_FOUND, OK
 from dfindex.cli.options import as_json, encoder_options, index_option, print_json
 
 if TYPE_CHECKING:
+    from indexer.originals import Originals
     from search.results import SearchResult
     from search.video_results import VideoSearchResult
 
@@ -61,17 +62,18 @@ def search(
         if opened.is_video(query):
             if max_fpr is not None:
                 raise click.UsageError("expected --min-score with a video, got --max-fpr")
-            return _shown_video(opened.search_video(query, k, **options), report, as_json)
+            found = opened.search_video(query, k, **options)
+            return _shown_video(found, opened.originals, report, as_json)
         result = opened.search(query, k, max_fpr=max_fpr, **options)
-    return _shown(result, report, as_json)
+        return _shown(result, opened.originals, report, as_json)
 
 
-def _shown(result: SearchResult, report: str | None, as_json: bool) -> int:
+def _shown(result: SearchResult, originals: Originals, report: str | None, as_json: bool) -> int:
     from dfindex.report import write_report
     from dfindex.tables import hits_table
 
     if report:
-        write_report(Path(report), result)
+        write_report(Path(report), result, originals)
     if as_json:
         print_json(result.to_json())
     else:
@@ -79,13 +81,15 @@ def _shown(result: SearchResult, report: str | None, as_json: bool) -> int:
     return OK if result.found else NOTHING_FOUND
 
 
-def _shown_video(result: VideoSearchResult, report: str | None, as_json: bool) -> int:
+def _shown_video(
+    result: VideoSearchResult, originals: Originals, report: str | None, as_json: bool
+) -> int:
     from dfindex.video_tables import video_hits_table
 
     if report:
         from dfindex.video_report import write_video_report
 
-        write_video_report(Path(report), result)
+        write_video_report(Path(report), result, originals)
     if as_json:
         print_json(result.to_json())
     else:

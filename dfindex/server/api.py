@@ -143,7 +143,7 @@ async def thumbnail(
     key = (found.sha256, found.kind, found.time_s, found.box, side)
     data = cache.get(key)
     if data is None:
-        data = await service.look(lambda index: sample_thumbnail(index, found, side))
+        data = await service.look(lambda index: sample_thumbnail(index.originals, found, side))
         if data is None:
             raise gone()
         cache.put(key, data)

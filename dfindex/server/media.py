@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
 import threading
 from collections import OrderedDict
 from dataclasses import dataclass
@@ -11,6 +9,7 @@ from pathlib import Path
 
 from dfindex.index import Index
 from dfindex.server.errors import Problem
+from indexer.errors import UnavailableError
 from indexer.types import Sample
 
 SIZES = (64, 96, 160, 320, 640, 1280)
@@ -70,29 +69,22 @@ def fitting(size: int) -> int:
 def corpus_file(index: Index, sample: Sample) -> CorpusFile:
     """Return a sample's file; a 404 where it is gone or has changed."""
     path = path_of(index, sample)
-    try:
-        with path.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-            length = file.tell()
-    except OSError as error:
-        raise gone() from error
-    if digest != sample.sha256:
-        raise gone()
-    format_ = index.catalog.query("SELECT format FROM media WHERE sha256 = ?", [sample.sha256])
+    known = index.catalog.query("SELECT format, bytes FROM media WHERE sha256 = ?", [sample.sha256])
+    format_, length = known[0]
     return CorpusFile(
         path=path,
         name=Path(sample.path).name,
-        media_type=_SHOWN.get(format_[0][0], "application/octet-stream"),
+        media_type=_SHOWN.get(format_, "application/octet-stream"),
         bytes=length,
     )
 
 
 def path_of(index: Index, sample: Sample) -> Path:
-    """Return where a sample's file was indexed; a 404 where the catalog knows no such file."""
-    raw = index.catalog.raw_path(sample.id)
-    if raw is None:
-        raise gone()
-    return Path(os.fsdecode(raw))
+    """Return where a sample's file is, as it was indexed; a 404 where it is not there any more."""
+    try:
+        return index.originals.path(sample)
+    except UnavailableError as error:
+        raise gone() from error
 
 
 def gone() -> Problem:

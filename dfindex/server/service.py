@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Sequence
@@ -21,7 +20,7 @@ from dfindex.server.encoding import Encoders
 from dfindex.server.errors import Problem
 from dfindex.server.live import LiveIndex, warm
 from dfindex.server.maps import Maps
-from dfindex.server.media import PictureCache
+from dfindex.server.media import PictureCache, path_of
 from dfindex.server.metrics import Metrics
 from dfindex.server.settings import ServerSettings
 from dfindex.server.uploads import Upload, UploadStore
@@ -210,10 +209,10 @@ def unknown_sample(sample_id: int) -> Problem:
 def _searched_sample(
     index: Index, sample_id: int, options: SearchOptions
 ) -> SearchResult | VideoSearchResult:
-    raw = index.catalog.raw_path(sample_id)
-    if raw is None:
+    found = index.catalog.samples([sample_id])
+    if not found:
         raise unknown_sample(sample_id)
-    return _searched(index, Path(os.fsdecode(raw)), options)
+    return _searched(index, path_of(index, found[0]), options)
 
 
 def _searched(

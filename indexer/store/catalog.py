@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from duckdb import DuckDBPyConnection
 
+from indexer.corpus import FoundFile
 from indexer.errors import IndexDamagedError
 from indexer.store.database import translated
 from indexer.types import EncoderSpec, Int64, Kind, Sample, Span
@@ -297,14 +298,20 @@ class Catalog:
         )
         return [row[0] for row in rows]
 
-    def raw_path(self, sample_id: int) -> bytes | None:
-        """Return the file name's bytes of a sample's first path that is not missing."""
+    def files_of(self, ids: Sequence[int]) -> dict[int, list[FoundFile]]:
+        """Return all files with each sample's content as they were indexed, missing ones last."""
         rows = self.query(
-            "SELECT p.raw FROM paths p JOIN samples s ON s.sha256 = p.sha256 "
-            "WHERE s.id = ? AND p.state = 'indexed' ORDER BY p.missing, p.path LIMIT 1",
-            [int(sample_id)],
+            """
+            SELECT s.id, p.raw, p.path, p.size, p.mtime_ns
+            FROM samples s JOIN paths p ON p.sha256 = s.sha256 AND p.state = 'indexed'
+            WHERE s.id IN (SELECT unnest($ids::BIGINT[])) ORDER BY p.missing, p.path, p.raw
+            """,
+            {"ids": [int(one) for one in ids]},
         )
-        return bytes(rows[0][0]) if rows else None
+        found: dict[int, list[FoundFile]] = {int(one): [] for one in ids}
+        for id_, raw, path, size, mtime_ns in rows:
+            found[id_].append(FoundFile(raw=bytes(raw), path=path, size=size, mtime_ns=mtime_ns))
+        return found
 
 
 def _sample(row: tuple[Any, ...]) -> Sample:

@@ -1,0 +1,131 @@
+"""The one way from a sample back to its file: any path of its content, only unchanged bytes."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+from indexer.corpus import FoundFile
+from indexer.decode import DecodedImage
+from indexer.errors import MediaError, UnavailableError
+from indexer.files import Limits, read_unchanged
+from indexer.media import Media
+from indexer.store.catalog import Catalog
+from indexer.types import Absence, Sample
+from indexer.video import Sampling
+
+T = TypeVar("T")
+
+
+class Originals:
+    """Opens the files that samples were made of, each only while it is what was indexed.
+
+    Every path of a content is tried. All methods raise UnavailableError where none of them holds
+    its bytes any more; the SHA-256 of the very descriptor that is then read decides.
+    """
+
+    def __init__(self, catalog: Catalog) -> None:
+        self._catalog = catalog
+
+    def open(self, sample: Sample, *, at_least: int) -> DecodedImage:
+        """Decode what a sample shows, its shorter side ``at_least`` pixels if it is as large."""
+        return self.frames(sample, [sample.time_s or 0.0], at_least=at_least)[0]
+
+    def frames(
+        self, sample: Sample, times: Sequence[float], *, at_least: int
+    ) -> list[DecodedImage]:
+        """Decode what a sample's file shows at rising times in seconds, as `open` does."""
+        file, media = self._first(sample, _opened)
+        with media:
+            try:
+                return media.shown(times, at_least)
+            except MediaError as error:
+                raise _unavailable([(file, Absence.UNREADABLE)]) from error
+
+    def data(self, sample: Sample) -> bytes:
+        """Read the bytes of a sample's file, which is no video."""
+        return self._first(sample, _read)[1]
+
+    def path(self, sample: Sample) -> Path:
+        """Return where a sample's file lies, for those who need its name."""
+        file, media = self._first(sample, _opened)
+        media.close()
+        return Path(os.fsdecode(file.raw))
+
+    def absent(self, samples: Sequence[Sample]) -> dict[int, Absence]:
+        """Return what became of the files that are not there any more, by their samples' ids.
+
+        A file of the size and time that the catalog knows counts as unchanged, as it does for a
+        build; others are read.
+        """
+        files = self._catalog.files_of([one.id for one in samples])
+        doubtful = [one for one in samples if not any(map(_untouched, files[one.id]))]
+        found = {one.id: self._absence(one) for one in doubtful}
+        return {id_: why for id_, why in found.items() if why is not None}
+
+    def _absence(self, sample: Sample) -> Absence | None:
+        try:
+            self.path(sample)
+        except UnavailableError as error:
+            return error.why
+        return None
+
+    def _first(
+        self, sample: Sample, attempt: Callable[[bytes, str], T | None]
+    ) -> tuple[FoundFile, T]:
+        """Return the first file of a sample's content that has its bytes, and what was made of it.
+
+        ``attempt`` returns None for other bytes, and raises MediaError where there are none.
+        """
+        problems: list[tuple[FoundFile, Absence]] = []
+        for file in self._catalog.files_of([sample.id])[sample.id]:
+            try:
+                found = attempt(file.raw, sample.sha256)
+            except MediaError as error:
+                problems.append((file, _became(error)))
+                continue
+            if found is not None:
+                return file, found
+            problems.append((file, Absence.CHANGED))
+        raise _unavailable(problems)
+
+
+def _opened(raw: bytes, sha256: str) -> Media | None:
+    media = Media(raw, Limits(), Sampling())
+    if media.sha256 == sha256:
+        return media
+    media.close()
+    return None
+
+
+def _read(raw: bytes, sha256: str) -> bytes | None:
+    return read_unchanged(Path(os.fsdecode(raw)), sha256)
+
+
+def _became(error: MediaError) -> Absence:
+    if isinstance(error.__cause__, FileNotFoundError | NotADirectoryError):
+        return Absence.GONE
+    # Without a cause in the system something else was found there: a pipe, an empty file.
+    return Absence.CHANGED if error.__cause__ is None else Absence.UNREADABLE
+
+
+def _untouched(file: FoundFile) -> bool:
+    try:
+        status = Path(os.fsdecode(file.raw)).stat()
+    except OSError:
+        return False
+    same = (status.st_size, status.st_mtime_ns) == (file.size, file.mtime_ns)
+    return same and stat.S_ISREG(status.st_mode)
+
+
+def _unavailable(problems: Sequence[tuple[FoundFile, Absence]]) -> UnavailableError:
+    order = list(Absence)
+    why = max((why for _, why in problems), key=order.index, default=Absence.GONE)
+    told = "; ".join(f"{file.path} {why}" for file, why in problems)
+    words = told or "the index knows no path of it"
+    return UnavailableError(
+        why, f"expected the file as it was indexed, but {words}; build the index again"
+    )

@@ -1,0 +1,167 @@
+"""A sample leads back to the pixels it was made of, or to a word about why not."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import dfindex
+from indexer.errors import UnavailableError
+from indexer.originals import Originals
+from indexer.types import Absence, Kind, Sample
+from tests.fake_encoder import MeanColour
+from tests.pictures import picture
+from tests.videos import clip, number_of, steady
+
+
+def indexed(root: Path) -> tuple[Originals, list[Sample]]:
+    index = dfindex.build([root], index=root / ".dfindex", encoder=MeanColour(), workers=1)
+    return index.originals, index.embeddings()[1]
+
+
+def refused(originals: Originals, sample: Sample) -> tuple[Absence, str]:
+    with pytest.raises(UnavailableError) as caught:
+        originals.open(sample, at_least=300)
+    assert originals.absent([sample]) == {sample.id: caught.value.why}
+    return caught.value.why, str(caught.value)
+
+
+def test_what_is_there_is_shown(tmp_path: Path) -> None:
+    picture(1).save(tmp_path / "a.png")
+    originals, [sample] = indexed(tmp_path)
+    assert np.array_equal(np.asarray(originals.open(sample, at_least=300).image), picture(1))
+    assert originals.absent([sample]) == {}
+    assert originals.data(sample) == (tmp_path / "a.png").read_bytes()
+
+
+def test_a_name_that_is_no_text_leads_to_its_file_and_to_no_namesake(tmp_path: Path) -> None:
+    raw = os.fsencode(tmp_path) + b"/caf\xe9 \xff.png"
+    picture(1).save(tmp_path / "first.png")
+    (tmp_path / "first.png").rename(os.fsdecode(raw))
+    originals, [sample] = indexed(tmp_path)
+    picture(2).save(sample.path)  # the name as it is displayed, which is another file's
+    assert os.fsencode(originals.path(sample)) == raw
+    assert np.array_equal(np.asarray(originals.open(sample, at_least=300).image), picture(1))
+
+
+def test_of_two_paths_the_first_may_be_gone_or_changed(tmp_path: Path) -> None:
+    for name in ("a.png", "b.png", "c.png"):
+        picture(1).save(tmp_path / name)
+    originals, [sample] = indexed(tmp_path)
+    (tmp_path / "a.png").unlink()
+    picture(2).save(tmp_path / "b.png")
+    assert originals.path(sample) == tmp_path / "c.png"
+    assert np.array_equal(np.asarray(originals.open(sample, at_least=300).image), picture(1))
+    assert originals.absent([sample]) == {}
+    (tmp_path / "c.png").unlink()
+    why, words = refused(originals, sample)
+    assert why is Absence.CHANGED
+    assert "a.png is gone" in words
+    assert "b.png has changed" in words
+    assert "c.png is gone" in words
+
+
+def test_another_picture_of_the_same_size_and_time_is_not_shown(tmp_path: Path) -> None:
+    """The time of the old one does not help it: its bytes are read before they are shown."""
+    path = tmp_path / "a.bmp"
+    picture(1).save(path)
+    before = path.stat()
+    originals, [sample] = indexed(tmp_path)
+    picture(2).save(path)
+    assert path.stat().st_size == before.st_size
+    why, words = refused_although_untouched(originals, sample, path, before)
+    assert (why, "a.bmp has changed" in words) == (Absence.CHANGED, True)
+
+
+def refused_although_untouched(
+    originals: Originals, sample: Sample, path: Path, before: os.stat_result
+) -> tuple[Absence, str]:
+    found = refused(originals, sample)
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    with pytest.raises(UnavailableError):
+        originals.open(sample, at_least=300)
+    with pytest.raises(UnavailableError):
+        originals.data(sample)
+    return found
+
+
+def test_a_touched_file_is_still_there(tmp_path: Path) -> None:
+    picture(1).save(tmp_path / "a.png")
+    originals, [sample] = indexed(tmp_path)
+    os.utime(tmp_path / "a.png", (1, 1))
+    assert originals.absent([sample]) == {}
+
+
+@pytest.mark.parametrize("kind", ["gone", "folder gone", "pipe", "folder", "empty", "link"])
+def test_whatever_lies_there_instead_is_named(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "corpus" / "a.png"
+    path.parent.mkdir()
+    picture(1).save(path)
+    originals, [sample] = indexed(tmp_path)
+    path.unlink()
+    match kind:
+        case "folder gone":
+            path.parent.rmdir()
+            path.parent.write_text("a file where the folder was")
+        case "pipe":
+            os.mkfifo(path)
+        case "folder":
+            path.mkdir()
+        case "empty":
+            path.touch()
+        case "link":
+            path.symlink_to(tmp_path / "nowhere")
+    expected = Absence.GONE if kind in ("gone", "folder gone", "link") else Absence.CHANGED
+    assert refused(originals, sample)[0] is expected
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")
+def test_a_file_nobody_may_read_is_not_called_gone(tmp_path: Path) -> None:
+    picture(1).save(tmp_path / "a.png")
+    originals, [sample] = indexed(tmp_path)
+    (tmp_path / "a.png").chmod(0)
+    why, _ = refused(originals, sample)
+    assert why is Absence.UNREADABLE
+
+
+def test_frames_are_those_of_their_time(tmp_path: Path) -> None:
+    clip(tmp_path / "a.mp4", steady(50))
+    originals, samples = indexed(tmp_path)
+    assert {one.kind for one in samples} == {Kind.FRAME}
+    for sample in samples[:3]:
+        shown = originals.open(sample, at_least=300)
+        assert number_of(shown.image) == round((sample.time_s or 0.0) * 25)
+    moments = [0.0, 0.4, 0.4, 1.2]
+    shown_then = originals.frames(samples[0], moments, at_least=300)
+    assert [number_of(one.image) for one in shown_then] == [0, 10, 10, 30]
+
+
+def test_a_film_exchanged_for_another_is_not_shown(tmp_path: Path) -> None:
+    clip(tmp_path / "a.mp4", steady(20))
+    originals, samples = indexed(tmp_path)
+    clip(tmp_path / "other.mp4", [0.04 * one for one in range(20, 40)])
+    shutil.move(tmp_path / "other.mp4", tmp_path / "a.mp4")
+    assert refused(originals, samples[0])[0] is Absence.CHANGED
+
+
+def test_a_folder_of_frames_changes_with_any_of_them(tmp_path: Path) -> None:
+    folder = tmp_path / "frames"
+    folder.mkdir()
+    for number in range(4):
+        picture(number).save(folder / f"{number}.png")
+    index = dfindex.build(
+        [tmp_path],
+        index=tmp_path / ".dfindex",
+        encoder=MeanColour(),
+        workers=1,
+        frames_folder=[folder],
+    )
+    sample = index.embeddings()[1][0]
+    assert index.originals.absent([sample]) == {}
+    Image.new("RGB", (48, 40)).save(folder / "2.png")
+    assert refused(index.originals, sample)[0] is Absence.CHANGED
