@@ -24,7 +24,7 @@ BELOW = {
 
 # Inside indexer: the rung each part stands on. A part imports only lower rungs, or its own.
 RUNGS = [
-    {"types", "errors", "closing", "quiet", "structure"},
+    {"types", "errors", "closing", "disk", "quiet", "structure"},
     {"files"},
     {
         "corpus",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from dfindex.cli.main import NOTHING_FOUND, OK
-from dfindex.cli.options import as_json, print_json
+from dfindex.cli.options import as_json, echo, print_json
 
 if TYPE_CHECKING:
     from dfindex.comparison import FileComparison
@@ -29,7 +29,7 @@ def compare(a: Path, b: Path, out: Path | None, as_json: bool) -> int:
         value = result.to_json()
         print_json(value)
     else:
-        click.echo(f"{result.verdict.value}: {result.description}")
+        echo(f"{result.verdict.value}: {result.description}")
     return OK if result.found else NOTHING_FOUND
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from dfindex.cli.main import NOTHING_FOUND, OK
-from dfindex.cli.options import as_json, index_option, print_json
+from dfindex.cli.options import as_json, echo, index_option, print_json
 
 
 @click.command()
@@ -68,7 +68,7 @@ def decide(pictures: tuple[str, ...], index: Path, as_json: bool) -> int:
         if as_json:
             print_json({"decision": pictures[-1], "pairs": count})
         else:
-            click.echo(f"{count} {'pair is' if count == 1 else 'pairs are'} {pictures[-1]}.")
+            echo(f"{count} {'pair is' if count == 1 else 'pairs are'} {pictures[-1]}.")
         return OK
     with dfindex.open(index) as opened:
         found = opened.decisions()

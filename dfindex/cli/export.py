@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from dfindex.cli.options import as_json, index_option, print_json
+from dfindex.cli.options import as_json, echo, index_option, print_json
 
 file_argument = click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
 space_option = click.option("--space", metavar="NAME", help="Which space, where there are several.")
@@ -38,7 +38,7 @@ def parquet(file: Path, index: Path, space: str | None, with_map: bool, as_json:
     if as_json:
         print_json(done)
     else:
-        click.echo(f"{done.samples} samples of {done.space} written to {done.path}")
+        echo(f"{done.samples} samples of {done.space} written to {done.path}")
 
 
 @export.command()
@@ -56,4 +56,4 @@ def vectors(file: Path, index: Path, space: str | None, as_json: bool) -> None:
     if as_json:
         print_json(done)
     else:
-        click.echo(f"{done.samples} vectors of {done.dim} numbers written to {done.path}")
+        echo(f"{done.samples} vectors of {done.dim} numbers written to {done.path}")

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from dfindex.cli.main import NOTHING_FOUND, OK
-from dfindex.cli.options import as_json, index_option, print_json
+from dfindex.cli.options import as_json, echo, index_option, print_json
 
 
 @click.group()
@@ -50,7 +50,7 @@ def set_(
     from dfindex.maintenance import set_label
 
     labelled = set_label(index, path, value, generator=generator, source=source, group=group)
-    click.echo(f"labelled {labelled} picture{'' if labelled == 1 else 's'}")
+    echo(f"labelled {labelled} picture{'' if labelled == 1 else 's'}")
     return OK if labelled else NOTHING_FOUND
 
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
+import traceback
 from typing import Any
 
 import click
 
 from dfindex import __version__
+from dfindex.cli.streams import OutputError, standard_streams
 
 OK, NOTHING_FOUND, USAGE, ERROR, SOME_FAILED, INTERRUPTED = 0, 1, 2, 3, 4, 130
 
@@ -50,36 +53,70 @@ class Commands(click.Group):
         command: click.Command = getattr(module, cmd_name)
         return command
 
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command; keep click from taking errors of files for an interruption."""
+        try:
+            return super().invoke(ctx)
+        except (OSError, EOFError) as error:
+            raise _FileTrouble from error
+
     def main(self, *args: Any, **kwargs: Any) -> Any:
-        """Run a command; turn dfindex's errors into one line and an exit code."""
+        """Run a command; turn every error into one line and an exit code."""
+        with standard_streams():
+            sys.exit(self._code(*args, **kwargs))
+
+    def _code(self, *args: Any, **kwargs: Any) -> int:
         try:
             code = super().main(*args, **{**kwargs, "standalone_mode": False})
+            sys.stdout.flush()
         except click.exceptions.Abort:
             _say("interrupted; the index holds all that was committed")
-            sys.exit(INTERRUPTED)
+            return INTERRUPTED
         except click.ClickException as error:
-            error.show()
-            sys.exit(USAGE)
-        except BrokenPipeError:
-            sys.stderr.close()  # the reader of our output has gone; there is no one to tell
-            sys.exit(OK)
+            error.show(sys.stderr)
+            return USAGE
         except Exception as error:
-            sys.exit(_explained(error))
-        sys.exit(code if isinstance(code, int) else OK)
+            return _explained(error)
+        return code if isinstance(code, int) else OK
+
+
+class _FileTrouble(Exception):
+    """An OSError or EOFError is the cause."""
 
 
 def _explained(error: Exception) -> int:
-    """Say in one line what went wrong and return the exit code; raise what is not ours."""
-    from indexer.errors import DfindexError, UsageError
+    """Say in one line what went wrong and return the exit code."""
+    from indexer.errors import UsageError
 
-    if not isinstance(error, DfindexError):
-        raise error
-    _say(str(error))
+    if isinstance(error, _FileTrouble) and isinstance(error.__cause__, Exception):
+        error = error.__cause__
+    _say(_words(error))
+    if os.environ.get("DFINDEX_DEBUG"):
+        traceback.print_exception(error)
     return USAGE if isinstance(error, UsageError) else ERROR
 
 
+def _words(error: Exception) -> str:
+    from indexer.disk import described
+    from indexer.errors import DfindexError
+
+    match error:
+        case DfindexError():
+            return str(error)
+        case OutputError():
+            return f"could not write the output: {error}; give it a place that takes it"
+        case OSError() if error.errno is not None:
+            return described(error)
+        case MemoryError():
+            return "there is not enough memory; free some, or use a machine with more"
+    return (
+        f"met something unforeseen, {type(error).__name__}: {error}; please report it with what "
+        "DFINDEX_DEBUG=1 prints"
+    )
+
+
 def _say(message: str) -> None:
-    click.echo(f"dfindex: {' '.join(message.split())}", err=True)
+    click.echo(f"dfindex: {' '.join(message.split())}", file=sys.stderr)
 
 
 @click.command(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})

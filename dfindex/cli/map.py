@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from dfindex.cli.options import as_json, index_option, print_json
+from dfindex.cli.options import as_json, echo, index_option, print_json
 
 
 @click.command()
@@ -45,4 +45,4 @@ def map(
         print_json(drawn.to_json())
     else:
         where = "" if out is None else f" in {out}"
-        click.echo(f"{len(drawn.samples)} samples of {drawn.space} mapped{where}")
+        echo(f"{len(drawn.samples)} samples of {drawn.space} mapped{where}")

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import math
 import os
+import sys
 from collections.abc import Callable
 from dataclasses import asdict, is_dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -70,13 +73,35 @@ engine_option = click.option(
 
 
 def print_json(value: Any) -> None:
-    """Print a value as one JSON document."""
-    click.echo(json.dumps(value, default=_plain, ensure_ascii=False, indent=2, allow_nan=False))
+    """Print a value as one JSON document, which is UTF-8 wherever it is printed."""
+    echo(json_text(value))
 
 
-def _plain(value: Any) -> Any:
-    if is_dataclass(value) and not isinstance(value, type):
-        return asdict(value)
-    if isinstance(value, Path):
-        return str(value)
-    raise TypeError(f"{type(value).__name__} is not a JSON value")
+def json_text(value: Any, indent: int | None = 2) -> str:
+    """Return a value as strict JSON, in escapes where standard output does not take UTF-8."""
+    strict = partial(json.dumps, plain(value), indent=indent, allow_nan=False)
+    document = strict(ensure_ascii=False)
+    try:
+        document.encode()  # bytes of names that are no UTF-8 are lone surrogates
+    except UnicodeEncodeError:
+        return strict()
+    return document if sys.stdout.encoding.lower().startswith("utf") else strict()
+
+
+def echo(text: str) -> None:
+    """Print a line on standard output as it is now; click would choose an encoding of its own."""
+    click.echo(text, file=sys.stdout)
+
+
+def plain(value: Any) -> Any:
+    """Return a value as JSON has it: dataclasses as objects, null for what is no number."""
+    match value:
+        case float() if not math.isfinite(value):
+            return None
+        case dict():
+            return {name: plain(one) for name, one in value.items()}
+        case list() | tuple():
+            return [plain(one) for one in value]
+        case Path():
+            return str(value)
+    return plain(asdict(value)) if is_dataclass(value) and not isinstance(value, type) else value

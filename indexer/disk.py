@@ -1,0 +1,54 @@
+"""What a disk's errors mean, and the way out of each."""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+
+_WAYS = {
+    errno.ENOSPC: "{disk} is full; make room on it and run the command again",
+    errno.EDQUOT: "your share of {disk} is full; make room in it and run the command again",
+    errno.EFBIG: "raise the limit of a file's size (ulimit -f) and run the command again",
+    errno.EROFS: "{disk} is read-only; mount it for writing, or name another folder",
+    errno.EACCES: "mend the permissions, or name another folder",
+    errno.EPERM: "mend the permissions, or name another folder",
+    errno.EEXIST: "expected a folder there; move away what lies there, or name another",
+    errno.ENOTDIR: "expected a folder there; move away what lies there, or name another",
+    errno.EISDIR: "expected a file, and a folder lies there; name another",
+    errno.ENOENT: "expected it to be there; look whether its folder exists",
+    errno.EMFILE: "raise the limit of open files (ulimit -n) and run the command again",
+    errno.ENFILE: "close what holds so many files open and run the command again",
+    errno.EIO: "{disk} may be failing; copy what is on it before anything else",
+}
+
+
+def described(error: OSError, path: str | Path | None = None) -> str:
+    """Return what went wrong with which file, and the way out, in one line.
+
+    ``path`` stands for the file where the error names none.
+    """
+    named = error.filename2 or error.filename or path
+    where = "" if named is None else f"{os.fsdecode(os.fspath(named))}: "
+    return f"{where}{error.strerror or error}; {way_out(error.errno, named)}"
+
+
+def way_out(code: int | None, path: str | bytes | Path | int | None = None) -> str:
+    """Return what to do about an error number that was met at ``path``."""
+    disk = "the disk" if path is None or isinstance(path, int) else f"the disk at {_mount(path)}"
+    return _WAYS.get(code or 0, "look whether {disk} is well and run the command again").format(
+        disk=disk
+    )
+
+
+def code_in(words: str) -> int | None:
+    """Return the error number whose words another library's message repeats, None for none."""
+    return next((one for one in _WAYS if os.strerror(one).lower() in words.lower()), None)
+
+
+def _mount(path: str | bytes | Path) -> str:
+    """Return where the disk that holds a path is mounted."""
+    place = Path(os.fsdecode(path)).absolute()
+    while not os.path.ismount(place) and place != place.parent:
+        place = place.parent
+    return str(place)
