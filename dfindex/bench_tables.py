@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from rich.table import Table
 
-from dfindex.tables import shown_on
+from dfindex.console import shown_on
 
 WIDE = 220  # columns that the table of all methods needs
 

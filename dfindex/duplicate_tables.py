@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from rich.table import Column, Table
 from rich.text import Text
 
-from dfindex.tables import shown_on, verdict_text
+from dfindex.console import shown_on
+from dfindex.tables import verdict_text
 
 if TYPE_CHECKING:
     from indexer.store.decisions import Decided

@@ -9,6 +9,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from dfindex.console import shown_on
+
 if TYPE_CHECKING:
     from benchmarks.engines import EngineComparison
     from dfindex.calibrating import OrientationCheck
@@ -27,7 +29,7 @@ def detections_table(rows: Sequence[Detection]) -> None:
         looked_at = f"{row.views} view(s)" if row.frames is None else f"{row.frames} frames"
         origin = row.problem or ("the index" if row.from_index else looked_at)
         table.add_row(Text(row.path), chance, row.word.value, Text(origin))
-    console = _console()
+    console = shown_on()
     console.print(table)
     if rows:
         _footing(console, rows[0])
@@ -53,7 +55,7 @@ def _footing(console: Console, row: Detection) -> None:
 
 def orientation_summary(check: OrientationCheck) -> None:
     """Say which way a head points."""
-    console = _console()
+    console = shown_on()
     low, high = check.ci95
     console.print(
         f"{check.encoder}, preset {check.preset}: {check.finding.value} "
@@ -72,13 +74,9 @@ def _folding(*columns: str) -> Table:
     return table
 
 
-def _console() -> Console:
-    return Console(soft_wrap=False, highlight=False)
-
-
 def explanation_summary(result: Mapping[str, Any]) -> None:
     """Say where the overlay is and which regions stand out."""
-    console = _console()
+    console = shown_on()
     console.print(Text(f"{result['overlay']}  (map: {result['map']})"))
     table = Table("region", "x, y, width, height", "share", "peak")
     for number, region in enumerate(result["top_regions"], start=1):
@@ -94,7 +92,7 @@ def fetched_summary(result: Fetched) -> None:
         if result.checked == "sha256"
         else "no SHA-256 is published; from now on only these weights are accepted"
     )
-    _console().print(
+    shown_on().print(
         Text(
             f"{result.name} is in {result.folder}: {result.weights_bytes:,} bytes, {checked} "
             f"({result.weights_sha256})."
@@ -108,14 +106,14 @@ def verification_table(result: Verification) -> None:
     words = {True: "yes", False: "NO", None: "-"}
     for check in result.checks:
         table.add_row(check.what, words[check.holds], Text(check.found))
-    console = _console()
+    console = shown_on()
     console.print(Text(f"{result.name} in {result.folder}"))
     console.print(table)
 
 
 def engines_table(report: EngineComparison) -> None:
     """Show each engine's rate beside torch's, and how far its vectors are from torch's in fp32."""
-    console = _console()
+    console = shown_on()
     console.print(
         f"{report.pictures} pictures, {report.encoder} on the CPU, batch {report.batch_size}, "
         f"median of {report.rounds} rounds"

@@ -9,6 +9,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from dfindex.console import shown_on
+
 if TYPE_CHECKING:
     from dfindex.probe_results import Applied, Training
     from dfindex.probing_files import Suggestion, Verdict
@@ -30,7 +32,7 @@ _WORDS = {
 
 def training_summary(result: Training) -> None:
     """Say what was trained, why this head, and what it reached."""
-    console, probe = _console(), result.probe
+    console, probe = shown_on(), result.probe
     counts = ", ".join(f"{count} {name}" for name, count in probe.label_counts.items())
     console.print(f"Probe {probe.name} learnt from {counts}.", markup=False)
     choice = probe.detector.choice
@@ -48,7 +50,7 @@ def training_summary(result: Training) -> None:
 
 def evaluation_summary(found: Evaluation) -> None:
     """Show the figures, what they rest on, and what leaks."""
-    console = _console()
+    console = shown_on()
     split = found.split
     console.print(
         f"{found.n_test} pictures scored by heads that had not seen them: {split['folds']} folds "
@@ -126,7 +128,7 @@ def _leakage(console: Console, found: Evaluation) -> None:
 
 def episodes_table(result: Episodes) -> None:
     """Show every head at every number of shots."""
-    console = _console()
+    console = shown_on()
     some = next(iter(next(iter(result.methods.values())).values()))
     console.print(
         f"Held out: {result.held_out_generator}; {some.episodes} episodes a number of shots, "
@@ -149,7 +151,7 @@ def _result(one: Result) -> str:
 
 def applied_summary(result: Applied) -> None:
     """Say how many samples were scored."""
-    _console().print(
+    shown_on().print(
         f"{result.scored} samples scored, {result.above_threshold} of them at or above the "
         f"threshold {result.threshold:.3f}. "
         f'Next: dfindex search IMAGE --where "probe.{result.probe} > 0.9"',
@@ -162,20 +164,20 @@ def verdicts_table(rows: Sequence[Verdict]) -> None:
     table = Table("probability of fake", "label", "path")
     for row in rows:
         table.add_row(f"{row.probability:.3f}", row.label, Text(row.path, overflow="fold"))
-    _console().print(table)
+    shown_on().print(table)
 
 
 def suggestions_table(rows: Sequence[Suggestion]) -> None:
     """List the pictures to label next."""
     if not rows:
-        _console().print("Every picture that can be suggested has a label.")
+        shown_on().print("Every picture that can be suggested has a label.")
         return
     table = Table("id", "probability of fake", "uncertainty", "path")
     for row in rows:
         path = Text(row.path, overflow="fold")
         table.add_row(str(row.id), f"{row.probability:.3f}", f"{row.uncertainty:.3f}", path)
-    _console().print(table)
-    _console().print("Label one with: dfindex label set ID real|fake --generator NAME")
+    shown_on().print(table)
+    shown_on().print("Label one with: dfindex label set ID real|fake --generator NAME")
 
 
 def cards_table(cards: Sequence[dict[str, Any]]) -> None:
@@ -194,7 +196,7 @@ def cards_table(cards: Sequence[dict[str, Any]]) -> None:
             auc,
             card["made_at"],
         )
-    _console().print(table if cards else "No probes; make one with dfindex probe train NAME.")
+    shown_on().print(table if cards else "No probes; make one with dfindex probe train NAME.")
 
 
 def card_table(card: dict[str, Any]) -> None:
@@ -205,8 +207,4 @@ def card_table(card: dict[str, Any]) -> None:
             value = f"{len(value)} contents (--json lists their SHA-256)"
         if name != "head":
             table.add_row(name.replace("_", " "), Text(str(value), overflow="fold"))
-    _console().print(table)
-
-
-def _console() -> Console:
-    return Console(soft_wrap=False, highlight=False)
+    shown_on().print(table)

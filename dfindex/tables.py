@@ -11,6 +11,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from dfindex.console import shown_on
+
 if TYPE_CHECKING:
     from dfindex.maintenance import Removal
     from dfindex.status import Status
@@ -230,11 +232,6 @@ def _folding(*columns: str) -> Table:
     for column in columns:
         table.add_column(column, overflow="fold", no_wrap=column == "verdict")
     return table
-
-
-def shown_on() -> Console:
-    """Return what tables are printed on."""
-    return Console(soft_wrap=False, highlight=False)
 
 
 def verdict_text(verdict: str) -> Text:

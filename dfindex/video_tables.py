@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from dfindex.console import shown_on
 from search.video_words import clock
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def video_hits_table(result: VideoSearchResult) -> None:
     """Show the videos that a video was found in, and where."""
-    console = Console(soft_wrap=False, highlight=False)
+    console = shown_on()
     done = result.completeness
     console.print(
         f"Searched {done.indexed} indexed of {done.seen} files ({done.failed} failed), "

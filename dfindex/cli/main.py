@@ -116,7 +116,10 @@ def _words(error: Exception) -> str:
 
 
 def _say(message: str) -> None:
-    click.echo(f"dfindex: {' '.join(message.split())}", file=sys.stderr)
+    from dfindex.console import visible
+
+    line = visible(" ".join(message.split()))
+    click.echo(f"dfindex: {line}", file=sys.stderr)
 
 
 @click.command(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from rich.console import Console
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -19,6 +18,8 @@ from rich.progress import (
 )
 from rich.progress import Task as RichTask
 from rich.text import Text
+
+from dfindex.console import shown_on
 
 
 class _Rate(TextColumn):
@@ -68,7 +69,7 @@ def shown_progress(shown: bool) -> Iterator[Bar | None]:
         TimeElapsedColumn(),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=Console(stderr=True), speed_estimate_period=10) as progress:
+    with Progress(*columns, console=shown_on(stderr=True), speed_estimate_period=10) as progress:
         yield Bar(progress)
 
 
@@ -79,7 +80,7 @@ def shown_steps(shown: bool) -> Iterator[Callable[[str, float], object] | None]:
         yield None
         return
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True)) as progress:
+    with Progress(*columns, console=shown_on(stderr=True)) as progress:
         tasks: dict[str, TaskID] = {}
 
         def tell(step: str, share: float) -> None:
