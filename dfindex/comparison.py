@@ -12,7 +12,7 @@ from indexer.decode import decode_image
 from indexer.files import Limits, read_file
 from search.compare import Comparison, compare_images
 from search.results import Match
-from search.verdict import Verdict
+from search.verdict import COPIES, Verdict
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,7 +30,7 @@ class FileComparison:
     @property
     def found(self) -> bool:
         """Whether one is a copy of the other."""
-        return self.verdict in (Verdict.EXACT, Verdict.COPY, Verdict.ALTERED_COPY)
+        return self.verdict in COPIES
 
     def to_json(self) -> dict[str, Any]:
         """Return the comparison as plain JSON values."""

@@ -10,6 +10,7 @@ from dfindex.building import DEFAULT_FOLDER, BuildArguments, build_report
 from dfindex.encoders import encoder_of, open_encoder
 from indexer.closing import Closing
 from indexer.store.reader import IndexReader
+from indexer.types import sample_id
 
 if TYPE_CHECKING:
     from dfindex.status import Status
@@ -216,10 +217,10 @@ class Index(Closing):
         return self._searchers[fingerprint]
 
     def _query_path(self, query: str | Path) -> Path:
-        path = Path(query)
-        if path.exists() or not str(query).isdigit():
+        path, number = Path(query), sample_id(str(query))
+        if number is None or path.exists():
             return path
-        found = self._reader.catalog.samples([int(str(query))])
+        found = self._reader.catalog.samples([number])
         return self.originals.path(found[0]) if found else path
 
 

@@ -10,8 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from indexer.corpus import absolute, as_text
 from indexer.errors import IndexNotFoundError, UsageError
 from indexer.store.layout import IndexFolder
+from indexer.types import sample_id
 
 if TYPE_CHECKING:
     from indexer.store.compaction import Compaction
@@ -152,9 +154,9 @@ def _content_named(writer: IndexWriter, name: str) -> str:
         """
         SELECT DISTINCT sha256 FROM paths WHERE state = 'indexed' AND (
           raw = $raw OR path = $name OR sha256 = lower($name)
-          OR sha256 IN (SELECT sha256 FROM samples WHERE id = TRY_CAST($name AS BIGINT)))
+          OR sha256 IN (SELECT sha256 FROM samples WHERE id = $id))
         """,
-        {"raw": os.fsencode(Path(name).absolute()), "name": name},
+        {"raw": absolute(name), **_names(name)},
     )
     if len(rows) == 1:
         return str(rows[0][0])
@@ -166,16 +168,21 @@ def _content_named(writer: IndexWriter, name: str) -> str:
 
 def _files_named(writer: IndexWriter, name: str) -> list[bytes]:
     """Return the paths a name stands for: a file, all below a folder, a content, a sample."""
-    raw = os.fsencode(Path(name).absolute())
+    raw = absolute(name)
     rows = writer.catalog.query(
         """
         SELECT raw FROM paths WHERE raw = $raw OR path = $name OR sha256 = lower($name)
            OR starts_with(hex(raw), $below)
-           OR sha256 IN (SELECT sha256 FROM samples WHERE id = TRY_CAST($name AS BIGINT))
+           OR sha256 IN (SELECT sha256 FROM samples WHERE id = $id)
         """,
-        {"raw": raw, "name": name, "below": (raw.rstrip(b"/") + b"/").hex().upper()},
+        {"raw": raw, "below": (raw.rstrip(b"/") + b"/").hex().upper(), **_names(name)},
     )
     return [bytes(row[0]) for row in rows]
+
+
+def _names(name: str) -> dict[str, object]:
+    """Return a name as the catalog may know it: the text of a path, and an id."""
+    return {"name": as_text(os.fsencode(name)), "id": sample_id(name)}
 
 
 @contextmanager

@@ -127,7 +127,7 @@ def hits_table(result: SearchResult) -> None:
         )
     console.print(table)
     if not result.found:
-        console.print("No finding: these are only the nearest, none of them reaches the threshold.")
+        console.print("No copy was found: these are only the nearest.")
 
 
 def removal_summary(result: Removal) -> None:

@@ -39,4 +39,4 @@ def video_hits_table(result: VideoSearchResult) -> None:
         )
     console.print(table)
     if not result.found:
-        console.print("No finding: these are only the nearest, none of them is aligned with it.")
+        console.print("No copy was found: these are only the nearest.")

@@ -65,15 +65,15 @@ def walk(
     below ``frames`` a folder's pictures are one video: the folder is yielded in their place. Raise
     UsageError where a root does not exist.
     """
-    walker = _Walker((_absolute(path) for path in exclude), [_absolute(path) for path in frames])
-    absolute = sorted({_absolute(root) for root in roots})
-    for root in absolute:
+    walker = _Walker((absolute(path) for path in exclude), [absolute(path) for path in frames])
+    starts = sorted({absolute(root) for root in roots})
+    for root in starts:
         if not os.path.lexists(root):
             raise UsageError(
                 f"expected a file or folder to index, but {as_text(root)} is not there"
             )
-    for root in absolute:
-        if not any(other != root and _is_below(root, other) for other in absolute):
+    for root in starts:
+        if not any(other != root and _is_below(root, other) for other in starts):
             yield from walker.visit(root)
 
 
@@ -217,7 +217,8 @@ def _is_index(folder: bytes) -> bool:
     return os.path.isfile(catalog) and os.path.isdir(os.path.join(folder, b"spaces"))
 
 
-def _absolute(path: Path) -> bytes:
+def absolute(path: str | Path) -> bytes:
+    """Return a path as the index knows it: the system's bytes, from the root, without ``..``."""
     return os.path.abspath(os.fsencode(path))
 
 

@@ -6,6 +6,7 @@ import errno
 import os
 from pathlib import Path
 
+_SHOWN = 400  # characters of a name
 _WAYS = {
     errno.ENOSPC: "{disk} is full; make room on it and run the command again",
     errno.EDQUOT: "your share of {disk} is full; make room in it and run the command again",
@@ -17,6 +18,7 @@ _WAYS = {
     errno.ENOTDIR: "expected a folder there; move away what lies there, or name another",
     errno.EISDIR: "expected a file, and a folder lies there; name another",
     errno.ENOENT: "expected it to be there; look whether its folder exists",
+    errno.ENAMETOOLONG: "expected a shorter name",
     errno.EMFILE: "raise the limit of open files (ulimit -n) and run the command again",
     errno.ENFILE: "close what holds so many files open and run the command again",
     errno.EIO: "{disk} may be failing; copy what is on it before anything else",
@@ -29,7 +31,7 @@ def described(error: OSError, path: str | Path | None = None) -> str:
     ``path`` stands for the file where the error names none.
     """
     named = error.filename2 or error.filename or path
-    where = "" if named is None else f"{os.fsdecode(os.fspath(named))}: "
+    where = "" if named is None else f"{_shortened(os.fsdecode(os.fspath(named)))}: "
     return f"{where}{error.strerror or error}; {way_out(error.errno, named)}"
 
 
@@ -44,6 +46,10 @@ def way_out(code: int | None, path: str | bytes | Path | int | None = None) -> s
 def code_in(words: str) -> int | None:
     """Return the error number whose words another library's message repeats, None for none."""
     return next((one for one in _WAYS if os.strerror(one).lower() in words.lower()), None)
+
+
+def _shortened(name: str) -> str:
+    return name if len(name) <= _SHOWN else f"{name[: _SHOWN // 2]}...{name[-_SHOWN // 2 :]}"
 
 
 def _mount(path: str | bytes | Path) -> str:

@@ -16,6 +16,7 @@ Float32 = npt.NDArray[np.float32]
 Int64 = npt.NDArray[np.int64]
 UInt8 = npt.NDArray[np.uint8]
 
+_ID_DIGITS = 18  # a signed number of 64 bits has all of them
 NORM_TOLERANCE = 2e-3  # float16 storage moves the norm of a unit vector by at most about 5e-4
 
 
@@ -268,6 +269,12 @@ class Embeddings:
 
     def __len__(self) -> int:
         return int(self.ids.shape[0])
+
+
+def sample_id(text: str) -> int | None:
+    """Return the sample's id that a text is, None where it is none: up to 18 of the digits 0-9."""
+    is_id = text.isascii() and text.isdigit() and len(text) <= _ID_DIGITS
+    return int(text) if is_id else None
 
 
 def unit(vectors: FloatArray) -> Float32:

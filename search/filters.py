@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
+import os
 import re
 from dataclasses import dataclass
 from typing import Any
 
 from sqlglot import errors, exp, parse_one
 
+from indexer.corpus import as_text
 from indexer.errors import FilterError
 from indexer.store.probe_scores import scores_column
 
@@ -38,6 +41,8 @@ _COMPARISONS: dict[type, str] = {
     exp.Like: "LIKE",
     exp.ILike: "ILIKE",
 }
+_LARGEST = 2**63 - 1
+_SHOWN = 24  # digits
 _PROBE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 _UNDERSTOOD = {"table", "this", "expression", "expressions", "low", "high", "negate", "is_string"}
 
@@ -61,6 +66,7 @@ def parse_filter(text: str) -> Filter:
     literals, ``= <> < <= > >=``, ``like``, ``ilike``, ``in``, ``between``, ``is null``, ``and``,
     ``or``, ``not`` and parentheses. Raise FilterError for anything else.
     """
+    text = as_text(os.fsencode(text))  # as the catalog writes names that are no UTF-8
     try:
         tree = parse_one(text, dialect="duckdb")
     except (errors.SqlglotError, RecursionError) as error:
@@ -148,4 +154,12 @@ class _Writer:
 
 
 def _number(text: str) -> int | float:
-    return float(text) if any(sign in text for sign in ".eE") else int(text)
+    """Return a number the catalog can compare with; raise FilterError for any other."""
+    try:
+        value = float(text) if any(sign in text for sign in ".eE") else int(text)
+    except ValueError:  # Python reads numbers of some thousand digits only
+        value = math.inf
+    if not math.isfinite(value) or (isinstance(value, int) and abs(value) > _LARGEST):
+        shown = text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
+        raise FilterError(f"expected a number from -2^63 to 2^63 in the filter, got {shown}")
+    return value

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from search.results import Completeness, Hit, Match, Query, Searched, Timing
-from search.verdict import Verdict
+from search.verdict import COPIES, Verdict
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,8 +83,8 @@ class VideoSearchResult:
 
     @property
     def found(self) -> bool:
-        """Whether any hit is a finding."""
-        return any(hit.found for hit in self.hits)
+        """Whether any hit is a copy."""
+        return any(hit.verdict in COPIES for hit in self.hits)
 
     def to_json(self) -> dict[str, Any]:
         """Return the answer as plain JSON values."""

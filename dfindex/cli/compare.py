@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from dfindex.cli.main import NOTHING_FOUND, OK
-from dfindex.cli.options import as_json, echo, print_json
+from dfindex.cli.options import as_json, echo, frames_folder_flag, print_json
 
 if TYPE_CHECKING:
     from dfindex.comparison import FileComparison
@@ -18,16 +18,24 @@ if TYPE_CHECKING:
 @click.argument("a", type=click.Path(path_type=Path))
 @click.argument("b", type=click.Path(path_type=Path))
 @click.option("--out", type=click.Path(path_type=Path), metavar="PNG", help="Draw what was found.")
+@frames_folder_flag
 @as_json
-def compare(a: Path, b: Path, out: Path | None, as_json: bool) -> int:
+def compare(a: Path, b: Path, out: Path | None, frames_folder: bool, as_json: bool) -> int:
     """Say whether B is a copy of A, and what was changed.
 
     Of two videos, say which parts they share; one of both may be a picture.
+
+    Exits with 0 where one is a copy of the other (exact, copy, altered_copy), else with 1.
     """
+    for one in (a, b):
+        if one.is_dir() and not frames_folder:
+            raise click.UsageError(
+                f"expected two files, got the folder {one}; with --frames-folder its pictures are "
+                "the frames of a video"
+            )
     result = _compared(a, b, out)
     if as_json:
-        value = result.to_json()
-        print_json(value)
+        print_json(result.to_json())
     else:
         echo(f"{result.verdict.value}: {result.description}")
     return OK if result.found else NOTHING_FOUND

@@ -28,7 +28,11 @@ def duplicates(
     progress: bool | None,
     as_json: bool,
 ) -> int:
-    """Group the near-duplicates of the corpus, verified by their pixels."""
+    """Group the near-duplicates of the corpus, verified by their pixels.
+
+    Exits with 0 where there is a group, that is a copy (exact, copy, altered_copy) or a pair that
+    somebody decided is the same, else with 1.
+    """
     import dfindex
     from dfindex.cli.progress import shown_steps
     from dfindex.duplicate_report import write_report

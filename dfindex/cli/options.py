@@ -6,7 +6,7 @@ import json
 import math
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, is_dataclass
 from functools import partial
 from pathlib import Path
@@ -72,9 +72,26 @@ engine_option = click.option(
 )
 
 
+frames_folder_flag = click.option(
+    "--frames-folder", is_flag=True, help="A folder is one video, its pictures are the frames."
+)
+
+
 def print_json(value: Any) -> None:
     """Print a value as one JSON document, which is UTF-8 wherever it is printed."""
     echo(json_text(value))
+
+
+def print_json_list(values: Iterable[Any]) -> None:
+    """Print values as one JSON list, each as soon as it is there."""
+    started = False
+    try:
+        for value in values:
+            echo(f"{',' if started else '['}\n{json_text(value)}")
+            started = True
+    finally:
+        if started:
+            echo("]")
 
 
 def json_text(value: Any, indent: int | None = 2) -> str:

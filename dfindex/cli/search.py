@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from dfindex.cli.main import NOTHING_FOUND, OK
-from dfindex.cli.options import as_json, encoder_options, index_option, print_json
+from dfindex.cli.options import (
+    as_json,
+    echo,
+    encoder_options,
+    frames_folder_flag,
+    index_option,
+    print_json,
+    print_json_list,
+)
+from dfindex.cli.streams import until_nobody_reads
 
 if TYPE_CHECKING:
-    from indexer.originals import Originals
-    from search.results import SearchResult
-    from search.video_results import VideoSearchResult
+    from dfindex.answers import Answer, Unanswered
+    from dfindex.index import Index
 
 
 @click.command()
-@click.argument("query", metavar="IMAGE|VIDEO|ID", type=click.Path())
+@click.argument("query", metavar="IMAGE|VIDEO|ID|FOLDER", type=click.Path())
 @index_option
 @click.option("-k", default=10, show_default=True, type=click.IntRange(1), help="Hits to show.")
 @click.option("--space", metavar="NAME", help="Which space, where there are several.")
@@ -26,72 +36,81 @@ if TYPE_CHECKING:
 @click.option("--max-fpr", type=float, help="Drop hits that this share of strangers would reach.")
 @click.option("--verify/--no-verify", default=True, help="Compare the pixels of the nearest.")
 @click.option("--report", type=click.Path(dir_okay=False), metavar="FILE", help="Write a page.")
+@frames_folder_flag
 @encoder_options
 @as_json
 def search(
-    query: str,
-    index: Path,
-    k: int,
-    space: str | None,
-    where: str | None,
-    min_score: float | None,
-    max_fpr: float | None,
-    verify: bool,
-    report: str | None,
-    encoder: str | None,
-    device: str,
-    precision: str,
-    as_json: bool,
+    query: str, index: Path, report: str | None, frames_folder: bool, as_json: bool, **how: Any
 ) -> int:
     """Find what resembles a picture: exact copies, verified copies, then the nearest.
 
-    Given a video, find the videos and pictures that share parts with it, and where.
+    Given a video, find the videos and pictures that share parts with it, and where. Given a
+    folder, answer for every file in it, one after the other; those that cannot be read are listed.
+
+    Exits with 0 where a copy was found (exact, copy, altered_copy), else with 1; with --min-score
+    or --max-fpr with 0 where any hit was let through.
     """
     import dfindex
+    from dfindex.answers import answer, answers
 
-    options: dict[str, Any] = {
-        "where": where,
-        "space": space,
-        "min_score": min_score,
-        "verify": verify,
-        "encoder": encoder,
-        "device": device,
-        "precision": precision,
-    }
+    limited = how["min_score"] is not None or how["max_fpr"] is not None
     with dfindex.open(index) as opened:
-        if opened.is_video(query):
-            if max_fpr is not None:
-                raise click.UsageError("expected --min-score with a video, got --max-fpr")
-            found = opened.search_video(query, k, **options)
-            return _shown_video(found, opened.originals, report, as_json)
-        result = opened.search(query, k, max_fpr=max_fpr, **options)
-        return _shown(result, opened.originals, report, as_json)
+        if Path(query).is_dir() and not frames_folder:
+            if report:
+                raise click.UsageError("expected one picture or video with --report, got a folder")
+            return _shown_each(answers(opened, query, **how), query, limited, as_json)
+        return _shown(answer(opened, query, **how), opened, limited, report, as_json)
 
 
-def _shown(result: SearchResult, originals: Originals, report: str | None, as_json: bool) -> int:
-    from dfindex.report import write_report
-    from dfindex.tables import hits_table
+def _shown_each(
+    found: Iterator[Answer | Unanswered], folder: str, limited: bool, as_json: bool
+) -> int:
+    from dfindex.answer_table import Tally, shown_one_by_one
+    from indexer.errors import DfindexError
 
+    tally = Tally()
+    counted = tally.counted(until_nobody_reads(found))
+    if as_json:
+        print_json_list(one.to_json() for one in counted)
+    else:
+        for _ in shown_one_by_one(counted):
+            pass
+        echo(f"{tally}.")
+    unread = tally.unread.total()
+    if unread == tally.files:
+        raise DfindexError(f"expected pictures or videos in {folder}, found none: {tally}")
+    if unread:
+        click.echo(f"dfindex: {tally}", file=sys.stderr)
+    return OK if tally.copies or (limited and tally.hits) else NOTHING_FOUND
+
+
+def _shown(result: Answer, opened: Index, limited: bool, report: str | None, as_json: bool) -> int:
     if report:
-        write_report(Path(report), result, originals)
+        _write_report(Path(report), result, opened)
     if as_json:
         print_json(result.to_json())
     else:
-        hits_table(result)
-    return OK if result.found else NOTHING_FOUND
+        _show_table(result)
+    return OK if result.found or (limited and result.hits) else NOTHING_FOUND
 
 
-def _shown_video(
-    result: VideoSearchResult, originals: Originals, report: str | None, as_json: bool
-) -> int:
+def _write_report(path: Path, result: Answer, opened: Index) -> None:
+    from dfindex.report import write_report
+    from dfindex.video_report import write_video_report
+    from search.results import SearchResult
+
+    if isinstance(result, SearchResult):
+        write_report(path, result, opened.originals)
+    else:
+        write_video_report(path, result, opened.originals)
+
+
+def _show_table(result: Answer) -> None:
+    from dfindex.tables import hits_table
     from dfindex.video_tables import video_hits_table
+    from search.results import SearchResult
 
-    if report:
-        from dfindex.video_report import write_video_report
-
-        write_video_report(Path(report), result, originals)
-    if as_json:
-        print_json(result.to_json())
+    if isinstance(result, SearchResult):
+        hits_table(result)
     else:
         video_hits_table(result)
-    return OK if result.found else NOTHING_FOUND

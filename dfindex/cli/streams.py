@@ -5,12 +5,15 @@ from __future__ import annotations
 import io
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
+
+
+T = TypeVar("T")
 
 
 class OutputError(Exception):
@@ -60,10 +63,13 @@ def standard_streams() -> Iterator[None]:
         sys.stdout, sys.stderr = before
 
 
-def reader_has_gone() -> bool:
-    """Tell whether nobody reads standard output any more."""
+def until_nobody_reads(values: Iterable[T]) -> Iterator[T]:
+    """Yield values while standard output has a reader."""
     raw = getattr(getattr(sys.stdout, "buffer", None), "raw", None)
-    return isinstance(raw, _Raw) and raw.broken
+    for value in values:
+        yield value
+        if isinstance(raw, _Raw) and raw.broken:
+            return
 
 
 def _occupy() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -13,10 +14,10 @@ from typing import Any
 import numpy as np
 from duckdb import DuckDBPyConnection
 
-from indexer.corpus import FoundFile
+from indexer.corpus import FoundFile, as_text
 from indexer.errors import IndexDamagedError
 from indexer.store.database import translated
-from indexer.types import EncoderSpec, Int64, Kind, Sample, Span
+from indexer.types import EncoderSpec, Int64, Kind, Sample, Span, sample_id
 
 # One row for each live sample and each of its paths, with every column a filter may name.
 SAMPLE_PATHS = """
@@ -276,9 +277,8 @@ class Catalog:
         """Return the ids of live samples that a path, a SHA-256 or an id names."""
         rows = self.query(
             f"SELECT DISTINCT id FROM ({SAMPLE_PATHS}) "
-            "WHERE sha256 = lower($text) OR path = $text OR id = TRY_CAST($text AS BIGINT) "
-            "ORDER BY id",
-            {"text": text},
+            "WHERE sha256 = lower($text) OR path = $text OR id = $id ORDER BY id",
+            {"text": as_text(os.fsencode(text)), "id": sample_id(text)},
         )
         return [row[0] for row in rows]
 
