@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict, Unpack
 
 from indexer.corpus import absolute, as_text
 from indexer.errors import IndexNotFoundError, UsageError
@@ -16,6 +16,7 @@ from indexer.store.layout import IndexFolder
 from indexer.types import sample_id
 
 if TYPE_CHECKING:
+    from indexer.store.changes import Label
     from indexer.store.compaction import Compaction
     from indexer.store.examination import Examination
     from indexer.store.labelling import Labelling
@@ -106,27 +107,47 @@ def set_label(
     return len(contents)
 
 
-def label_samples(
-    index: Path,
-    ids: Sequence[int],
-    value: str,
-    *,
-    generator: str | None = None,
-    source: str | None = None,
-    group: str | None = None,
-) -> int:
-    """Label the contents of several samples at once; return how many contents that were."""
+class LabelFields(TypedDict, total=False):
+    """What a label may say beside real or fake."""
+
+    generator: str | None
+    source: str | None
+    group: str | None
+
+
+def label_samples(index: Path, ids: Sequence[int], value: str, **given: Unpack[LabelFields]) -> int:
+    """Label the contents of several samples at once; return how many contents that were.
+
+    What is not given stays as it was.
+    """
     from indexer.labels import check_label
     from indexer.store.changes import Label
 
-    label = Label(
-        label=check_label(value, "label set"), generator=generator, source=source, group=group
-    )
+    label = check_label(value, "label set")
     with _writer(index) as writer:
-        contents = dict.fromkeys((one.sha256 for one in writer.catalog.samples(ids)), label)
-        if contents:
-            writer.catalog.set_labels(contents)
+        contents = {one.sha256 for one in writer.catalog.samples(ids)}
+        known = _labels_of(writer, contents)
+        changed = {
+            one: replace(known.get(one, Label(label=label)), label=label, **given)
+            for one in sorted(contents)
+        }
+        if changed:
+            writer.catalog.set_labels(changed)
     return len(contents)
+
+
+def _labels_of(writer: IndexWriter, contents: Iterable[str]) -> dict[str, Label]:
+    from indexer.store.changes import Label
+
+    rows = writer.catalog.query(
+        'SELECT sha256, label, generator, source, "group" FROM labels '
+        "WHERE sha256 IN (SELECT unnest($contents::VARCHAR[]))",
+        {"contents": list(contents)},
+    )
+    return {
+        sha256: Label(label=label, generator=generator, source=source, group=group)
+        for sha256, label, generator, source, group in rows
+    }
 
 
 def decide(index: Path, names: Sequence[str], decision: str) -> int:

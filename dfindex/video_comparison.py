@@ -37,11 +37,14 @@ def compare_videos(
 
 
 def compared_with(
-    reader: ClipReader, a: Path, b: Path, *, out: Path | None = None
+    reader: ClipReader, a: Path, b: Path, *, name: str | None = None, out: Path | None = None
 ) -> VideoComparison:
-    """Return what `compare_videos` does of two files that a reader reads, within its limits."""
+    """Return what `compare_videos` does of two files that a reader reads, within its limits.
+
+    ``name`` is what the second is called, where its path does not say so.
+    """
     first, second = reader.read(a), reader.read(b)
-    laid, verdict, video = compare_clips(reader, first, second)
+    laid, verdict, video = compare_clips(reader, first, second, name=name or b.name)
     if out is not None:
         _draw(out, reader, (first, second), video)
     return VideoComparison(

@@ -142,7 +142,9 @@ class Searcher:
         clock.lap("embed")
         stored = self.space.embeddings(set(ids))
         allowed = allowed_ids(self.reader.catalog, where)
-        scores, found = self.space.neighbours(stored.vectors, k, allowed=allowed)
+        scores, found = self.space.neighbours(
+            stored.vectors, self._looked_at(max(k, VERIFIED)), allowed=allowed
+        )
         wanted = np.union1d(found[found >= 0], stored.ids).tolist()
         samples = {one.id: one for one in self.reader.catalog.samples(wanted)}
         clock.lap("retrieve")
@@ -150,16 +152,20 @@ class Searcher:
         common = (self._searched(), self._completeness(), clock.timing())
         answers = {}
         for row, own in enumerate(stored.ids.tolist()):
-            candidates = [
-                Found(samples[one], score, _same_content(samples[own], samples[one]))
+            near = [
+                Candidate(one, score, 0.0, False)
                 for one, score in zip(found[row].tolist(), scores[row].tolist(), strict=True)
                 if one in samples and score >= threshold
+            ]
+            candidates = [
+                Found(samples[one.id], one.score, _same_content(samples[own], samples[one.id]))
+                for one in _best_frames(near, samples)
             ]
             answers[own] = SearchResult(
                 query=_query_of(samples[own]),
                 index=common[0],
                 completeness=common[1],
-                hits=tuple(self._judge.ranked(samples[own].sha256, candidates, {})),
+                hits=tuple(self._judge.ranked(samples[own].sha256, candidates, {})[:k]),
                 timing_ms=common[2],
             )
         return [answers.get(int(one)) for one in ids]
@@ -201,7 +207,7 @@ class Searcher:
             picture.vector,
             self.space,
             self.encoder,
-            count=count * DEFAULT_FRAMES if self._has_frames else count,
+            count=self._looked_at(count),
             allowed=allowed,
             thorough=thorough,
         )
@@ -214,6 +220,10 @@ class Searcher:
             Found(samples[one.id], one.score, one.id in exact, one.votes, one.promising)
             for one in _best_frames(found, samples)[: count + len(exact)]
         ]
+
+    def _looked_at(self, count: int) -> int:
+        """Return how many samples hold as many contents: a video has many frames, and is one."""
+        return count * DEFAULT_FRAMES if self._has_frames else count
 
     @cached_property
     def _has_frames(self) -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 import numpy as np
 
@@ -94,8 +93,10 @@ def matched(
     )
 
 
-def compare_clips(reader: ClipReader, a: Clip, b: Clip) -> tuple[Laid, Verdict, VideoMatch]:
-    """Compare two videos that a reader has read, by their frames and by pixels."""
+def compare_clips(
+    reader: ClipReader, a: Clip, b: Clip, *, name: str
+) -> tuple[Laid, Verdict, VideoMatch]:
+    """Compare two videos that a reader has read, by frames and pixels; ``name`` is the second's."""
     laid = lay(a.track, b.track, exact=a.sha256 == b.sha256)
     checked: tuple[CheckedFrame, ...] = ()
     if laid.segments and not laid.exact:
@@ -103,7 +104,7 @@ def compare_clips(reader: ClipReader, a: Clip, b: Clip) -> tuple[Laid, Verdict, 
         first, second = (reader.frames(one, at_least=NEEDED_SIDE) for one in (a, b))
         checked = check_times(first, second, times)
     verdict, _ = judged(laid, verdict_of(checked))
-    return laid, verdict, matched(laid, checked, Path(b.path).name, verdict)
+    return laid, verdict, matched(laid, checked, name, verdict)
 
 
 def best_match(checked: Sequence[CheckedFrame]) -> Match | None:

@@ -18,6 +18,7 @@ from dfindex.cli.options import encoder_options, index_option
 @click.option("--no-auth", is_flag=True, help="Serve everyone who can connect, without a token.")
 @click.option("--read-only", is_flag=True, help="Without a token: let no one label or decide.")
 @click.option("--allow-host", multiple=True, metavar="NAME", help="A further name of this machine.")
+@click.option("--root-path", default="", metavar="PATH", help="Where a proxy shows the service.")
 @click.option("--space", metavar="NAME", help="Which space, where there are several.")
 @click.option("--max-upload", default=64, show_default=True, type=click.IntRange(1), metavar="MIB")
 @encoder_options
@@ -30,6 +31,7 @@ def serve(
     no_auth: bool,
     read_only: bool,
     allow_host: tuple[str, ...],
+    root_path: str,
     space: str | None,
     max_upload: int,
     encoder: str | None,
@@ -49,6 +51,7 @@ def serve(
         no_auth=no_auth,
         open_role=Role.VIEWER if read_only else Role.EDITOR,
         names=allow_host,
+        root_path=root_path,
         encoder=encoder,
         device=device,
         precision=precision,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,7 +12,7 @@ from urllib.parse import quote
 from fastapi import APIRouter, Depends, Query, Request
 from starlette.responses import FileResponse, Response
 
-from dfindex.comparison import FileComparison, compare
+from dfindex.comparison import FileComparison
 from dfindex.index import Index
 from dfindex.server import schemas
 from dfindex.server.bodies import (
@@ -31,6 +32,7 @@ from dfindex.server.media import SIZES, corpus_file, fitting, gone
 from dfindex.server.service import unknown_sample
 from dfindex.server.uploads import Upload, file_of, read_form
 from dfindex.thumbnails import sample_thumbnail
+from dfindex.video_comparison import VideoComparison
 from indexer.types import Sample
 from search.results import SearchResult
 from search.video_results import VideoSearchResult
@@ -59,7 +61,7 @@ async def search(request: Request, service: TheService) -> Response:
     finally:
         await form.close()
     try:
-        await service.vet(upload)
+        upload = await service.vet(upload)
         return as_json(await service.search_upload(upload, fields.options()))
     finally:
         service.uploads.drop(upload)
@@ -67,11 +69,11 @@ async def search(request: Request, service: TheService) -> Response:
 
 @api.post(
     "/compare",
-    response_model=FileComparison,
+    response_model=FileComparison | VideoComparison,
     openapi_extra=schemas.two_files(),
 )
 async def compare_files(request: Request, service: TheService) -> Response:
-    """Say whether one of two pictures is a copy of the other, and what was changed."""
+    """Say whether one of two pictures or clips is a copy of the other, and what was changed."""
     uploads: list[Upload] = []
     try:
         form = await read_form(request, service.settings.allowance)
@@ -81,12 +83,8 @@ async def compare_files(request: Request, service: TheService) -> Response:
             await form.close()
         for part in parts:
             uploads.append(await received(request, service, *part))
-        for upload in uploads:
-            await service.vet(upload)
-        first, second = uploads
-        found = await service.work.run(lambda: compare(first.path, second.path))
-        named = {"a": first.name, "b": second.name}
-        return as_json({**asdict(found), **named})
+        first, second = [await service.vet(upload) for upload in uploads]
+        return as_json(await service.compare_uploads(first, second))
     finally:
         for upload in uploads:
             service.uploads.drop(upload)
@@ -181,14 +179,14 @@ async def labels(service: TheService) -> Response:
     openapi_extra=schemas.body({"json": Labelling}),
 )
 async def set_label(request: Request, service: TheService) -> Response:
-    """Label the contents of samples as real or fake."""
+    """Label the contents of samples as real or fake; what is not given stays as it was."""
     from dfindex.maintenance import label_samples
 
     asked = validated(Labelling, await json_body(request, service, _LONGEST_LABELLING))
     ids = [*asked.sample_ids, *([] if asked.sample_id is None else [asked.sample_id])]
     if not ids:
         raise Problem(422, "expected sample_id or sample_ids, got neither", "name a sample")
-    more = asked.model_dump(include={"generator", "source", "group"})
+    more = asked.model_dump(include={"generator", "source", "group"}, exclude_unset=True)
     done = await service.write(lambda path: label_samples(path, ids, asked.label, **more))
     if not done:
         raise unknown_sample(ids[0])
@@ -206,9 +204,33 @@ async def corpus_map(service: TheService) -> Response:
 
 
 def as_json(value: Any) -> Response:
-    """Return a result as the command line prints it; a dataclass is the object of its fields."""
-    content = json.dumps(value, default=vars, ensure_ascii=False, separators=(",", ":"))
+    """Return a result as the command line prints it; a dataclass is the object of its fields.
+
+    JSON knows no number for what is not finite: that is null.
+    """
+    try:
+        content = _dumped(value)
+    except ValueError:
+        content = _dumped(_finite(value))
     return Response(content.encode("utf-8", "backslashreplace"), media_type="application/json")
+
+
+def _dumped(value: Any) -> str:
+    return json.dumps(
+        value, default=vars, allow_nan=False, ensure_ascii=False, separators=(",", ":")
+    )
+
+
+def _finite(value: Any) -> Any:
+    match value:
+        case float():
+            return value if math.isfinite(value) else None
+        case str() | int() | None:
+            return value
+        case list() | tuple():
+            return [_finite(one) for one in value]
+    fields = value if isinstance(value, dict) else vars(value)
+    return {name: _finite(one) for name, one in fields.items()}
 
 
 def _page(index: Index, where: str | None, limit: int, after: int) -> dict[str, Any]:

@@ -6,23 +6,27 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from fastapi import FastAPI, Request
-from starlette.responses import JSONResponse, Response
+from fastapi import FastAPI
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
 import dfindex
 from dfindex.server.api import api
+from dfindex.server.departures import Departures
 from dfindex.server.duplicate_pages import duplicate_api, duplicate_pages
 from dfindex.server.errors import handle_errors
 from dfindex.server.gate import Gate
-from dfindex.server.pages import features, pages
+from dfindex.server.health import health
+from dfindex.server.pages import pages
 from dfindex.server.pairs import Pairs
 from dfindex.server.probe_pages import probe_api, probe_pages
 from dfindex.server.service import Service
 from dfindex.server.settings import ServerSettings
+from indexer.errors import UsageError
 
 _HERE = Path(__file__).parent
+_STATIC = "/static"
+_ROUTERS = (api, probe_api, duplicate_api, pages, probe_pages, duplicate_pages, health)
 
 
 def create_app(settings: ServerSettings) -> ASGIApp:
@@ -30,6 +34,7 @@ def create_app(settings: ServerSettings) -> ASGIApp:
 
     Raise DfindexError where the index cannot be opened.
     """
+    _check_root(settings.root_path)
     service = Service(settings)
 
     @asynccontextmanager
@@ -47,32 +52,18 @@ def create_app(settings: ServerSettings) -> ASGIApp:
     )
     app.state.service = service
     app.state.pairs = Pairs(service)
-    with service.live.lease() as index:
-        app.state.features = features(index)
     handle_errors(app)
-    for router in (api, probe_api, pages, probe_pages):
+    for router in _ROUTERS:
         app.include_router(router)
-    if "duplicates" in app.state.features:
-        app.include_router(duplicate_api)
-        app.include_router(duplicate_pages)
-    app.mount("/static", StaticFiles(directory=_HERE / "static"), name="static")
-    _add_probes(app, service)
-    return Gate(app, settings, service.access, service.metrics)
+    app.mount(_STATIC, StaticFiles(directory=_HERE / "static"), name="static")
+    return Gate(Departures(app), settings, service.access, service.metrics)
 
 
-def _add_probes(app: FastAPI, service: Service) -> None:
-    @app.get("/healthz", include_in_schema=False)
-    async def healthz() -> Response:
-        """Say that the process answers."""
-        return JSONResponse({"status": "ok"})
-
-    @app.get("/readyz", include_in_schema=False)
-    async def readyz(_: Request) -> Response:
-        """Say which generation is open; the model has been loaded by then."""
-        generation = await service.look(lambda index: index.generation)
-        return JSONResponse({"status": "ready", "generation": generation})
-
-    @app.get("/metrics", include_in_schema=False)
-    async def metrics() -> Response:
-        """Return the service's measurements."""
-        return service.metrics.response()
+def _check_root(root: str) -> None:
+    """Raise UsageError where an address below the root could be taken for one without it."""
+    known = [getattr(route, "path", "") for router in _ROUTERS for route in router.routes]
+    if root and any(f"{path}/".startswith(f"{root}/") for path in (*known, _STATIC)):
+        raise UsageError(
+            f"expected --root-path to be no address of the service itself, got {root}; "
+            "choose another, such as /dfindex"
+        )

@@ -108,6 +108,15 @@ class Batcher(Closing, Generic[T, R]):
                 continue  # its asker has gone
 
 
+async def answer_within(seconds: float, future: Future[R]) -> R:
+    """Wait for a result; raise a 503 where it takes too long."""
+    try:
+        return await asyncio.wait_for(asyncio.wrap_future(future), seconds)
+    except TimeoutError as error:
+        words = f"the answer took longer than {seconds:g} s"
+        raise Problem(503, words, "try again, or ask for less", "timeout") from error
+
+
 class Workbench(Closing):
     """Runs jobs on a few threads, with a bounded number of them waiting and a time limit."""
 
@@ -117,8 +126,12 @@ class Workbench(Closing):
         self._seconds = seconds
         self.under_way = 0
 
-    async def run(self, job: Callable[[], R]) -> R:
-        """Run a job; raise a 429 where too many wait, a 503 where it takes too long."""
+    async def run(self, job: Callable[[], R], *, stop: Callable[[], object] | None = None) -> R:
+        """Run a job; raise a 429 where too many wait, a 503 where it takes too long.
+
+        A job that waits is dropped when nobody waits for it any more; one that is under way is
+        told so through ``stop``.
+        """
         if self.under_way >= self._most:
             raise busy(2)
         future = self._pool.submit(job)
@@ -126,10 +139,10 @@ class Workbench(Closing):
         loop = asyncio.get_running_loop()
         future.add_done_callback(lambda _: self._finished(loop))
         try:
-            return await asyncio.wait_for(asyncio.wrap_future(future), self._seconds)
-        except TimeoutError as error:
-            words = f"the answer took longer than {self._seconds:.0f} s"
-            raise Problem(503, words, "try again, or ask for less", "timeout") from error
+            return await answer_within(self._seconds, future)
+        finally:
+            if stop is not None and not future.done():
+                stop()
 
     def close(self) -> None:
         """Finish what is under way; drop what waits."""

@@ -6,15 +6,16 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Form, Query, Request
-from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.responses import HTMLResponse, Response
 
 from dfindex.server import schemas
+from dfindex.server.addresses import see
 from dfindex.server.api import as_json
 from dfindex.server.bodies import LARGEST_ID
 from dfindex.server.dependencies import TheService, editor
 from dfindex.server.duplicate_groups import Question
 from dfindex.server.errors import Problem
-from dfindex.server.templating import page
+from dfindex.server.templating import given, page
 
 duplicate_api = APIRouter(prefix="/api/v1", responses=schemas.ERRORS)
 duplicate_pages = APIRouter(include_in_schema=False)
@@ -63,13 +64,12 @@ async def show(
         "duplicates.html",
         groups=groups[start : start + _SHOWN],
         total=len(groups),
-        start=start,
         next=start + _SHOWN if start + _SHOWN < len(groups) else None,
         previous=max(0, start - _SHOWN) if start else None,
+        here=given({**vars(question), "start": start or None}),
         pairs_checked=shown.pairs_checked if shown else None,
         looking=None if found else service.groups.progress,
         asked={"min_score": min_score, "where": where},
-        again=f"/duplicates?{request.url.query}",
     )
 
 
@@ -84,8 +84,9 @@ async def decide(
     """Remember what a pair is, and say so."""
     await service.write(lambda path: _decided(path, a, b, decision))
     if request.headers.get("hx-request") != "true":
-        return RedirectResponse("/duplicates", 303)
-    return page(request, "_decided.html", a=a, b=b, decision=decision)
+        return see(request, f"/duplicates?{request.url.query}")
+    here = request.url.query
+    return page(request, "_decided.html", a=a, b=b, decision=decision, here=here)
 
 
 def _decided(path: Path, a: int, b: int, decision: str) -> None:

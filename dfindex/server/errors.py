@@ -11,6 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
+from dfindex.server.addresses import path_of
 from indexer.errors import (
     DfindexError,
     EncoderError,
@@ -98,7 +99,7 @@ def _answered(request: Request, problem: Problem) -> Response:
     """Answer in JSON, or as a page where a page was asked for."""
     wanted = request.headers.get("accept", "")
     is_page = "text/html" in wanted or request.headers.get("hx-request") == "true"
-    if not is_page or request.url.path.startswith("/api/"):
+    if not is_page or path_of(request.scope).startswith("/api/"):
         return problem.response()
     from dfindex.server.templating import page
 

@@ -14,6 +14,7 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from dfindex.server.access import COOKIE, Access, Rate
+from dfindex.server.addresses import path_of
 from dfindex.server.errors import Problem
 from dfindex.server.login import login_page
 from dfindex.server.metrics import Metrics
@@ -46,6 +47,7 @@ class Gate:
         self._access = access
         self._metrics = metrics
         self._wrong = Rate(settings.allowance.wrong_tokens_a_minute)
+        self._root = settings.root_path
         self._names = {"localhost", socket.gethostname().lower(), settings.host.lower()}
         self._names |= {name.lower() for name in settings.names}
 
@@ -54,11 +56,12 @@ class Gate:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        started, answer = time.perf_counter(), _Answer(send)
+        started, answer = time.perf_counter(), _Answer(send, bodiless=scope["method"] == "HEAD")
+        inner = _routed(scope, self._root)
         try:
-            await self._passed(scope, receive, answer.send)
+            await self._passed(inner, receive, answer.send)
         finally:
-            route = getattr(scope.get("route"), "path", "none")
+            route = getattr(inner.get("route"), "path", "none")
             status = str(answer.status or 499)
             self._metrics.requests.labels(route, _method(scope), status).inc()
             self._metrics.seconds.labels(route).observe(time.perf_counter() - started)
@@ -72,7 +75,7 @@ class Gate:
         except Problem as problem:
             answer = problem.response()
             if problem.status == 401 and "text/html" in headers.get("accept", ""):
-                answer = login_page(failed=False)
+                answer = login_page(scope["root_path"], failed=False)
             await answer(scope, receive, send)
             return
         await self._app(scope, receive, send)
@@ -119,7 +122,7 @@ class Gate:
             )
         if given is not None:
             self._wrong.count(client)
-        if scope["method"] == "POST" and scope["path"] == "/login":
+        if scope["method"] == "POST" and path_of(scope) == "/login":
             self._wrong.count(client)
             return None
         raise Problem(
@@ -131,10 +134,11 @@ class Gate:
 
 
 class _Answer:
-    """Adds the headers of every answer, and remembers its status."""
+    """Adds the headers of every answer, and remembers its status; of a HEAD no body is sent."""
 
-    def __init__(self, send: Send) -> None:
+    def __init__(self, send: Send, *, bodiless: bool) -> None:
         self._send = send
+        self._bodiless = bodiless
         self.status: int | None = None
 
     async def send(self, message: Message) -> None:
@@ -145,7 +149,24 @@ class _Answer:
             for name, value in _ALWAYS.items():
                 headers.setdefault(name, value)
             headers.setdefault("cache-control", "no-store")
+        elif self._bodiless:
+            return
         await self._send(message)
+        if self._bodiless:
+            await self._send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+def _routed(scope: Scope, root: str) -> Scope:
+    """Return a request as the routes know it: below our root, and a HEAD as the GET it is of.
+
+    A proxy may leave the root in the path, or take it away.
+    """
+    path = scope["path"]
+    if path == root:
+        path += "/"
+    below = path if path.startswith(f"{root}/") else root + path
+    method = "GET" if scope["method"] == "HEAD" else scope["method"]
+    return {**scope, "root_path": root, "path": below, "method": method}
 
 
 def _method(scope: dict[str, Any] | Scope) -> str:

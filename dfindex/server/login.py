@@ -23,19 +23,20 @@ _PAGE = (
     "<!doctype html><html lang=en><meta charset=utf-8>"
     "<meta name=viewport content='width=device-width,initial-scale=1'>"
     f"<title>dfindex: sign in</title><style>{_STYLE}</style>"
-    "<main><form method=post action=/login><h1>dfindex</h1><p>@</p>"
+    "<main><form method=post action='{root}/login'><h1>dfindex</h1><p>@</p>"
     "<label for=token>Token</label>"
     "<input id=token name=token type=password autocomplete=current-password required autofocus>"
     "<button>Sign in</button></form></main></html>"
 )
 
 
-def login_page(*, failed: bool) -> HTMLResponse:
-    """Return the page, with status 401."""
+def login_page(root: str, *, failed: bool) -> HTMLResponse:
+    """Return the page of a service below ``root``, with status 401."""
     words = "<strong>That token is not known.</strong>" if failed else "This service needs a token."
     policy = (
         f"default-src 'none'; style-src 'sha256-{_HASH}'; form-action 'self'; "
         "base-uri 'none'; frame-ancestors 'none'"
     )
     headers = {"WWW-Authenticate": "Bearer", "Content-Security-Policy": policy}
-    return HTMLResponse(_PAGE.replace("@", words, 1), 401, headers)
+    text = _PAGE.replace("@", words, 1).replace("{root}", root, 1)
+    return HTMLResponse(text, 401, headers)

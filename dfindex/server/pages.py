@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Annotated, Any
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Depends, Form, Query, Request
 from starlette.datastructures import UploadFile
-from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, Response
 
-from dfindex.index import Index
 from dfindex.layers import LAYERS
 from dfindex.server.access import COOKIE
-from dfindex.server.bodies import SampleId, received, texts_of
+from dfindex.server.addresses import root_of, see
+from dfindex.server.bodies import LARGEST_ID, SampleId, received, texts_of
 from dfindex.server.corpus_state import corpus_state, facets
 from dfindex.server.dependencies import TheService, editor
 from dfindex.server.errors import Problem, problem_of
@@ -28,7 +29,7 @@ from indexer.errors import DfindexError
 
 pages = APIRouter(include_in_schema=False)
 _MOST_HITS = 200
-_SLOWEST_FAILURES = 500
+_FAILURES = 500  # a page
 Ref = Annotated[str, Query(min_length=3, max_length=64)]
 
 
@@ -52,7 +53,7 @@ async def search(request: Request, service: TheService) -> HTMLResponse:
     values["facets"] = await service.look(facets)
     response = page(request, "search.html", **values)
     if request.headers.get("hx-request") == "true":
-        response.headers["HX-Push-Url"] = f"/?{request.url.query}"
+        response.headers["HX-Push-Url"] = f"{root_of(request.scope)}/?{request.url.query}"
     return response
 
 
@@ -78,7 +79,7 @@ async def ask(request: Request, service: TheService) -> Response:
         raise Problem(400, "expected a picture to search for, got none", "choose or drop one")
     kept = ("query", "k", "verify", *FIELDS)
     address = "/?" + urlencode({name: fields[name] for name in kept if name in fields})
-    return RedirectResponse(address, 303)
+    return see(request, address)
 
 
 @pages.get("/compare")
@@ -149,30 +150,43 @@ async def label(
     source: Annotated[str | None, Form(max_length=200)] = None,
 ) -> Response:
     """Label a sample, and return the form that says so."""
-    from dfindex.maintenance import set_label
+    from dfindex.maintenance import LabelFields, label_samples
 
-    known = await service.sample(id)
-    more = {
-        "generator": known.generator if generator is None else generator or None,
-        "source": known.source if source is None else source or None,
-    }
-    await service.write(lambda path: set_label(path, known.sha256, label, **more))
+    await service.sample(id)
+    sent = await request.form()  # a field that was emptied is None above, as one not sent
+    more = LabelFields()
+    if "generator" in sent:
+        more["generator"] = generator
+    if "source" in sent:
+        more["source"] = source
+    await service.write(lambda path: label_samples(path, [id], label, **more))
     if request.headers.get("hx-request") != "true":
-        return RedirectResponse(f"/samples/{id}", 303)
+        return see(request, f"/samples/{id}")
     return page(request, "_label.html", sample=await service.sample(id), saved=True)
 
 
 @pages.get("/corpus")
-async def corpus(request: Request, service: TheService) -> HTMLResponse:
+async def corpus(
+    request: Request,
+    service: TheService,
+    reason: Annotated[str | None, Query(max_length=40)] = None,
+    start: Annotated[int, Query(ge=0, le=LARGEST_ID)] = 0,
+) -> HTMLResponse:
     """Show what the index holds, what it could not read, and what is happening to it."""
     state = await service.look(corpus_state)
     failures = await service.look(lambda index: index.failures())
-    shown = failures[:_SLOWEST_FAILURES]
-    reasons: dict[str, int] = {}
-    for one in failures:
-        reasons[one.reason] = reasons.get(one.reason, 0) + 1
+    chosen = [one for one in failures if reason in (None, one.reason)]
+    until = start + _FAILURES
     return page(
-        request, "corpus.html", state=state, failures=shown, total=len(failures), reasons=reasons
+        request,
+        "corpus.html",
+        state=state,
+        failures=chosen[start:until],
+        total=len(failures),
+        reasons=Counter(one.reason for one in failures),
+        reason=reason,
+        previous=max(0, start - _FAILURES) if start else None,
+        next=until if until < len(chosen) else None,
     )
 
 
@@ -209,23 +223,24 @@ async def login(
 ) -> Response:
     """Exchange a token for a cookie."""
     if service.access.role_of(token) is None:
-        return login_page(failed=True)
-    response = RedirectResponse("/", 303)
+        return login_page(root_of(request.scope), failed=True)
+    response = see(request, "/")
     response.set_cookie(
         COOKIE,
         service.access.cookie(token),
         httponly=True,
         samesite="strict",
+        path=root_of(request.scope) or "/",
         secure=request.url.scheme == "https",
     )
     return response
 
 
 @pages.post("/logout")
-async def logout() -> Response:
+async def logout(request: Request) -> Response:
     """Forget the cookie."""
-    response = RedirectResponse("/", 303)
-    response.delete_cookie(COOKIE)
+    response = see(request, "/")
+    response.delete_cookie(COOKIE, path=root_of(request.scope) or "/")
     return response
 
 
@@ -254,8 +269,3 @@ async def _side_or_none(request: Request, ref: str) -> Any:
 def _pairs(request: Request) -> Pairs:
     pairs: Pairs = request.app.state.pairs
     return pairs
-
-
-def features(index: Index) -> set[str]:
-    """Return which further pages this version of the library can fill."""
-    return {"probes"} | ({"duplicates"} if hasattr(index, "duplicates") else set())

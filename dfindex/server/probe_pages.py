@@ -7,10 +7,11 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Form, Request
 from fastapi import Path as InPath
-from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.responses import HTMLResponse, Response
 
 from dfindex.probing import Applied, Prober
 from dfindex.server import schemas
+from dfindex.server.addresses import see
 from dfindex.server.api import as_json
 from dfindex.server.dependencies import TheService, editor
 from dfindex.server.probe_state import cards, probe_state
@@ -51,6 +52,7 @@ async def show_all(request: Request, service: TheService) -> HTMLResponse:
 
 @probe_pages.post("/probes", dependencies=[Depends(editor)])
 async def train(
+    request: Request,
     service: TheService,
     name: Annotated[str, Form(max_length=64)],
     target: Annotated[str, Form(pattern="^(fake|generator)$")] = "fake",
@@ -60,7 +62,7 @@ async def train(
     from dfindex.probing_options import train as run
 
     made = await service.write(lambda path: run(path, name, target=target, where=where or None))
-    return RedirectResponse(f"/probes/{made.probe.name}", 303)
+    return see(request, f"/probes/{made.probe.name}")
 
 
 @probe_pages.get("/probes/{name}")

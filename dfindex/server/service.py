@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
 from threadpoolctl import ThreadpoolController
 
+from dfindex.comparison import FileComparison, compare
 from dfindex.index import Index
 from dfindex.server.access import Access, Rate
-from dfindex.server.batching import Batcher, Workbench
+from dfindex.server.batching import Batcher, Workbench, answer_within
+from dfindex.server.departures import Stop
 from dfindex.server.duplicate_groups import DuplicateFinder
 from dfindex.server.encoding import Encoders
 from dfindex.server.errors import Problem
@@ -25,10 +27,14 @@ from dfindex.server.metrics import Metrics
 from dfindex.server.settings import ServerSettings
 from dfindex.server.uploads import Upload, UploadStore
 from dfindex.server.vetting import Vetting
+from dfindex.video_comparison import VideoComparison, compared_with
 from indexer.closing import Closing
+from indexer.errors import UsageError
 from indexer.files import Limits
-from indexer.types import Sample
+from indexer.types import Kind, Sample
 from search.results import SearchResult
+from search.video_clip import ClipReader
+from search.video_query import VideoSearcher
 from search.video_results import VideoSearchResult
 
 T = TypeVar("T")
@@ -72,12 +78,8 @@ class Service(Closing):
         self.uploads = UploadStore(allowance)
         self.thumbnails = PictureCache()
         self.groups = DuplicateFinder(self.live, settings.space)
-        limits = Limits(
-            pixels=allowance.pixels,
-            bytes=allowance.upload_bytes,
-            seconds=allowance.decode_seconds,
-        )
-        self._vetting = Vetting(workers=allowance.decoders, limits=limits)
+        self.limits = allowance.limits
+        self.vetting = Vetting(workers=allowance.decoders, limits=self.limits)
         bench = {"workers": allowance.workers, "waiting": allowance.waiting}
         self.work = Workbench(**bench, seconds=allowance.seconds)
         # Thumbnails come in flocks, and must not push searches out of their queue.
@@ -85,7 +87,8 @@ class Service(Closing):
             workers=allowance.workers, waiting=16 * allowance.waiting, seconds=allowance.seconds
         )
         self._threads = ThreadpoolController()
-        self._by_id: Batcher[_Asked, SearchResult] = Batcher(
+        # None is of a frame, which is searched for with its whole video.
+        self._by_id: Batcher[_Asked, SearchResult | None] = Batcher(
             self._answer, name="by-id", waiting=4 * allowance.waiting
         )
         self._watch()
@@ -96,14 +99,17 @@ class Service(Closing):
         self.pictures.close()
         self._by_id.close()
         self.groups.close()
-        self._vetting.close()
+        self.vetting.close()
         self.live.close()
         self._encoders.close()
         self.uploads.close()
 
-    async def read(self, job: Callable[[Index], T]) -> T:
-        """Run a job on the newest generation, off the event loop."""
-        return await self.work.run(lambda: self.live.read(job))
+    async def read(self, job: Callable[[Index, Stop], T]) -> T:
+        """Run a job on the newest generation, off the event loop, until nobody waits for it."""
+        stop = Stop()
+        return await self.work.run(
+            lambda: self.live.read(lambda index: job(index, stop)), stop=stop
+        )
 
     async def look(self, job: Callable[[Index], T]) -> T:
         """Run a small job on the newest generation, in the queue of the pictures."""
@@ -120,16 +126,26 @@ class Service(Closing):
             raise unknown_sample(sample_id)
         return found[0]
 
-    async def vet(self, upload: Upload) -> None:
-        """Raise MediaError where an upload cannot be read."""
-        await self.work.run(lambda: self._vetting.check(upload.path))
+    async def vet(self, upload: Upload) -> Upload:
+        """Return what is known of an upload now; raise MediaError where it cannot be read."""
+        stop = Stop()
+        middle = await self.work.run(lambda: self.vetting.middle(upload.path, stop), stop=stop)
+        known = replace(upload, middle_s=middle)
+        self.uploads.know(known)
+        return known
 
     async def search_upload(
         self, upload: Upload, options: SearchOptions
     ) -> SearchResult | VideoSearchResult:
-        """Search for an uploaded file."""
-        options = replace(options, space=options.space or self.settings.space)
-        result = await self.read(lambda index: _searched(index, upload.path, options))
+        """Search for an uploaded file that was vetted."""
+        options = self._completed(options)
+        result = await self.read(
+            lambda index, stop: (
+                _searched_clip(index, upload.path, options, stop, self.limits)
+                if upload.clip
+                else _searched(index, upload.path, options)
+            )
+        )
         self.metrics.timed(vars(result.timing_ms))
         if isinstance(result, VideoSearchResult):
             return replace(result, query=replace(result.query, path=upload.name))
@@ -138,19 +154,45 @@ class Service(Closing):
     async def search_sample(
         self, sample_id: int, options: SearchOptions
     ) -> SearchResult | VideoSearchResult:
-        """Search for a sample: by its stored vector, or by its file where pixels are compared."""
-        options = replace(options, space=options.space or self.settings.space)
-        if options.verify:
-            result: SearchResult | VideoSearchResult = await self.read(
-                lambda index: _searched_sample(index, sample_id, options)
-            )
-        else:
+        """Search for what a sample is of, as the command line does: a picture, or a whole video.
+
+        A picture whose pixels are not compared is searched for by its stored vector.
+        """
+        options = self._completed(options)
+        result: SearchResult | VideoSearchResult | None = None
+        if not options.verify:
             future = self._by_id.submit(_Asked(sample_id, options))
-            result = await asyncio.wait_for(
-                asyncio.wrap_future(future), self.settings.allowance.seconds
+            result = await answer_within(self.settings.allowance.seconds, future)
+        if result is None:
+            result = await self.read(
+                lambda index, stop: _searched_sample(index, sample_id, options, stop)
             )
         self.metrics.timed(vars(result.timing_ms))
         return result
+
+    async def compare_uploads(self, a: Upload, b: Upload) -> FileComparison:
+        """Say whether one of two uploads that were vetted is a copy of the other."""
+        if a.clip or b.clip:
+            found: FileComparison = await self.read(
+                lambda index, stop: self._compared_clips(index, a, b, stop)
+            )
+        else:
+            found = await self.work.run(lambda: compare(a.path, b.path))
+        return replace(found, a=a.name, b=b.name)
+
+    def _compared_clips(self, index: Index, a: Upload, b: Upload, stop: Stop) -> VideoComparison:
+        with self.reader(index, stop, self.limits) as reader:
+            return compared_with(reader, a.path, b.path, name=b.name)
+
+    @contextmanager
+    def reader(self, index: Index, stop: Stop, limits: Limits | None) -> Iterator[ClipReader]:
+        """Read clips as the index does, until nobody waits for them."""
+        encoder = index.searcher(self.settings.space).encoder
+        with ClipReader(encoder, limits=limits) as reader, stop.ends(reader.halt):
+            yield reader
+
+    def _completed(self, options: SearchOptions) -> SearchOptions:
+        return replace(options, space=options.space or self.settings.space)
 
     def _open(self, path: Path) -> Index:
         return Index(path, encoders=self._encoders.open)
@@ -161,12 +203,12 @@ class Service(Closing):
         self.live.refresh()
         return result
 
-    def _answer(self, asked: Sequence[_Asked]) -> Sequence[SearchResult | Exception]:
+    def _answer(self, asked: Sequence[_Asked]) -> Sequence[SearchResult | None | Exception]:
         self.metrics.batches.labels("by-id").observe(len(asked))
         groups: dict[SearchOptions, set[int]] = defaultdict(set)
         for one in asked:
             groups[one.options].add(one.sample_id)
-        answers: dict[_Asked, SearchResult | Exception] = {}
+        answers: dict[_Asked, SearchResult | None | Exception] = {}
         # On few threads: they wait for each other by spinning, which takes cores from the requests.
         with self._threads.limit(limits=_PRODUCT_THREADS, user_api="openmp"):
             for options, ids in groups.items():
@@ -176,18 +218,12 @@ class Service(Closing):
 
     def _of_group(
         self, options: SearchOptions, ids: list[int]
-    ) -> dict[int, SearchResult | Exception]:
-        wanted = {name: getattr(options, name) for name in ("k", "where", "min_score", "max_fpr")}
+    ) -> dict[int, SearchResult | None | Exception]:
         try:
-            found = self.live.read(
-                lambda index: index.searcher(options.space).search_samples(ids, **wanted)
-            )
+            found = self.live.read(lambda index: _stored(index, ids, options))
         except Exception as error:
             return dict.fromkeys(ids, error)
-        return {
-            one: unknown_sample(one) if answer is None else answer
-            for one, answer in zip(ids, found, strict=True)
-        }
+        return {one: found.get(one, unknown_sample(one)) for one in ids}
 
     def _watch(self) -> None:
         watch = self.metrics.watch
@@ -206,27 +242,57 @@ def unknown_sample(sample_id: int) -> Problem:
     return Problem(404, f"the index holds no sample {sample_id}", "take an id from a search's hits")
 
 
+def _stored(
+    index: Index, ids: Sequence[int], options: SearchOptions
+) -> dict[int, SearchResult | None]:
+    """Search for samples by their stored vectors; None is of frames, unknown ids are left out."""
+    frames = [one.id for one in index.catalog.samples(ids) if one.kind is Kind.FRAME]
+    pictures = [one for one in ids if one not in frames]
+    found = index.searcher(options.space).search_samples(
+        pictures,
+        k=options.k,
+        where=options.where,
+        min_score=options.min_score,
+        max_fpr=options.max_fpr,
+    )
+    answers = {one: answer for one, answer in zip(pictures, found, strict=True) if answer}
+    return {**answers, **dict.fromkeys(frames)}
+
+
 def _searched_sample(
-    index: Index, sample_id: int, options: SearchOptions
+    index: Index, sample_id: int, options: SearchOptions, stop: Stop
 ) -> SearchResult | VideoSearchResult:
     found = index.catalog.samples([sample_id])
     if not found:
         raise unknown_sample(sample_id)
-    return _searched(index, path_of(index, found[0]), options)
+    path = path_of(index, found[0])
+    if found[0].kind is Kind.FRAME:
+        return _searched_clip(index, path, options, stop)
+    return _searched(index, path, options)
 
 
-def _searched(
-    index: Index, query: Path, options: SearchOptions
-) -> SearchResult | VideoSearchResult:
-    if index.is_video(query):
-        return index.search_video(
+def _searched_clip(
+    index: Index,
+    query: Path,
+    options: SearchOptions,
+    stop: Stop,
+    limits: Limits | None = None,
+) -> VideoSearchResult:
+    if options.max_fpr is not None:
+        raise UsageError("expected min_score with a video, got max_fpr; a rate is of pictures")
+    searcher = index.searcher(options.space)
+    with ClipReader(searcher.encoder, limits=limits) as reader, stop.ends(reader.halt):
+        return VideoSearcher(searcher).search(
             query,
-            options.k,
+            k=options.k,
             where=options.where,
-            space=options.space,
             min_score=options.min_score,
             verify=options.verify,
+            reader=reader,
         )
+
+
+def _searched(index: Index, query: Path, options: SearchOptions) -> SearchResult:
     return index.search(
         query,
         options.k,

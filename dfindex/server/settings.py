@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
 from indexer.errors import UsageError
+from indexer.files import Limits
 
 SHORTEST_TOKEN = 16
+_ROOT_PATH = re.compile(r"(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*")
 
 
 class Role(StrEnum):
@@ -36,13 +39,25 @@ class Allowance:
     kept_uploads: int = 64
     kept_upload_bytes: int = 512 << 20
 
+    @property
+    def limits(self) -> Limits:
+        """What reading one upload may cost, a picture or a clip."""
+        return Limits(
+            pixels=self.pixels,
+            bytes=self.upload_bytes,
+            seconds=self.decode_seconds,
+            video_bytes=self.upload_bytes,
+            video_seconds=self.seconds,
+        )
+
 
 @dataclass(frozen=True, kw_only=True)
 class ServerSettings:
     """Everything a service is started with.
 
-    ``tokens`` maps each token to its role; without any, every client has ``open_role``. Raise
-    UsageError where another than a loopback address would be served without a token.
+    ``tokens`` maps each token to its role; without any, every client has ``open_role``.
+    ``root_path`` is where a proxy shows the service, such as ``/dfindex``. Raise UsageError where
+    another than a loopback address would be served without a token.
     """
 
     index: Path
@@ -56,6 +71,7 @@ class ServerSettings:
     device: str = "auto"
     precision: str = "auto"
     space: str | None = None
+    root_path: str = ""
     allowance: Allowance = field(default_factory=Allowance)
 
     def __post_init__(self) -> None:
@@ -63,6 +79,11 @@ class ServerSettings:
             raise UsageError(
                 f"expected a token, since {self.host} can be reached from other machines, "
                 "got none; give --token, or --no-auth to serve everyone who can connect"
+            )
+        if not _ROOT_PATH.fullmatch(self.root_path):
+            raise UsageError(
+                "expected --root-path to be a path as in an address, without a slash at its end, "
+                f"such as /dfindex, got {self.root_path!r}"
             )
         if any(len(token) < SHORTEST_TOKEN or not token.isascii() for token in self.tokens):
             raise UsageError(

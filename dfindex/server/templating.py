@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 from fastapi import Request
 from jinja2 import Environment, FileSystemLoader, select_autoescape
@@ -12,6 +14,7 @@ from starlette.responses import HTMLResponse
 
 import dfindex
 from dfindex.report import WORDS
+from dfindex.server.addresses import path_of, root_of
 from dfindex.server.settings import Role
 
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
@@ -24,7 +27,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(basename=basename, size=size, clock=clock, day=day)
+    environment.filters.update(basename=basename, size=size, clock=clock, day=day, given=given)
     environment.globals.update(words=WORDS, version=dfindex.__version__)
     return environment
 
@@ -32,6 +35,12 @@ def _environment() -> Environment:
 def basename(path: str) -> str:
     """Return a path's last part."""
     return path.rsplit("/", 1)[-1]
+
+
+def given(values: Mapping[str, object]) -> str:
+    """Return the values that there are as the query of an address."""
+    there = {name: value for name, value in values.items() if value not in (None, "")}
+    return urlencode(there)
 
 
 def size(count: int) -> str:
@@ -64,10 +73,10 @@ def page(request: Request, name: str, *, status: int = 200, **values: Any) -> HT
     role = getattr(request.state, "role", None)
     text = ENVIRONMENT.get_template(name).render(
         part=request.headers.get("hx-request") == "true",
-        path=request.url.path,
+        path=path_of(request.scope),
+        root=root_of(request.scope),
         may_edit=role is Role.EDITOR,
         signed_in=service.access.needs_token and role is not None,
-        features=request.app.state.features,
         **values,
     )
     return HTMLResponse(text, status, {"Vary": "HX-Request"})

@@ -31,13 +31,22 @@ _MOST_FIELDS = 24
 
 @dataclass(frozen=True, kw_only=True)
 class Upload:
-    """A file that was sent: ``name`` is what its sender calls it, ``path`` where it is kept."""
+    """A file that was sent: ``name`` is what its sender calls it, ``path`` where it is kept.
+
+    ``middle_s`` is the time of the frame in its middle where it is read as a video.
+    """
 
     token: str
     name: str
     sha256: str
     path: Path
     bytes: int
+    middle_s: float | None = None
+
+    @property
+    def clip(self) -> bool:
+        """Whether it is read as a video."""
+        return self.middle_s is not None
 
 
 class UploadStore(Closing):
@@ -65,6 +74,12 @@ class UploadStore(Closing):
             self._kept[token] = upload
             self._forget()
         return upload
+
+    def know(self, upload: Upload) -> None:
+        """Remember what was found out about an upload."""
+        with self._guard:
+            if upload.token in self._kept:
+                self._kept[upload.token] = upload
 
     def find(self, token: str) -> Upload:
         """Return an upload by its token; a 404 where it is not kept any more."""

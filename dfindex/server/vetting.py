@@ -5,16 +5,23 @@ from __future__ import annotations
 import os
 import queue
 import threading
+from collections.abc import Iterator, Sequence
+from concurrent.futures import CancelledError
+from contextlib import contextmanager
 from pathlib import Path
 
+from dfindex.server.departures import Stop
 from indexer.closing import Closing
 from indexer.corpus import FoundFile
+from indexer.decode import DecodedImage
 from indexer.decode_process import DecodeProcess
-from indexer.files import Limits, read_file
-from indexer.sniff import SNIFFED, named_kind
+from indexer.files import Limits
 from indexer.types import Preset
+from indexer.video import Sampling
 
 _PRESET = Preset(name="vetting", size=32)
+_ONE_FRAME = Sampling(frames=1)
+_PATIENCE = 0.1  # seconds between two looks at whether a job that waits is still wanted
 
 
 class Vetting(Closing):
@@ -22,28 +29,53 @@ class Vetting(Closing):
 
     def __init__(self, *, workers: int, limits: Limits) -> None:
         large = threading.Lock()
-        self._limits = limits
-        self._all = [DecodeProcess(_PRESET, limits, large, keypoints=False) for _ in range(workers)]
+        self._all = [
+            DecodeProcess(_PRESET, limits, large, _ONE_FRAME, keypoints=False)
+            for _ in range(workers)
+        ]
         self._idle: queue.SimpleQueue[DecodeProcess] = queue.SimpleQueue()
         for process in self._all:
             self._idle.put(process)
 
-    def check(self, path: Path) -> None:
-        """Raise MediaError where a file is no picture that can be read within the limits."""
-        kind = named_kind(read_file(path, limits=self._limits)[:SNIFFED])
-        if kind is not None and kind.container:
-            return  # a clip: frames are read within limits of their own
-        process = self._idle.get()
-        try:
-            raw = os.fsencode(path)
-            found = FoundFile(raw=raw, path=path.name, size=0, mtime_ns=0)
-            problem = process.prepare(found, lambda _: False).problem
-        finally:
-            self._idle.put(process)
-        if problem is not None:
-            raise problem
+    def middle(self, path: Path, stop: Stop) -> float | None:
+        """Return the time of a video's middle frame, None of a picture.
+
+        Raise MediaError where a file is neither, or cannot be read within the limits.
+        """
+        found = FoundFile(raw=os.fsencode(path), path=path.name, size=0, mtime_ns=0)
+        with self._process(stop) as process:
+            prepared = process.prepare(found, lambda _: False)
+        if prepared.problem is not None:
+            raise prepared.problem
+        return None if prepared.span is None else prepared.span.time_s
+
+    def shown(
+        self, path: Path, times: Sequence[float], stop: Stop, *, at_least: int, sha256: str
+    ) -> list[DecodedImage]:
+        """Return what an upload shows at rising times; raise MediaError."""
+        with self._process(stop) as process:
+            return process.shown(os.fsencode(path), times, at_least=at_least, sha256=sha256)
 
     def close(self) -> None:
         """End all processes."""
         for process in self._all:
             process.stop()
+
+    @contextmanager
+    def _process(self, stop: Stop) -> Iterator[DecodeProcess]:
+        process = self._next(stop)
+        try:
+            with stop.ends(process.halt):
+                yield process
+        finally:
+            if stop.called:
+                process.stop()  # it was halted, or is about to be: the next starts anew
+            self._idle.put(process)
+
+    def _next(self, stop: Stop) -> DecodeProcess:
+        while not stop.called:
+            try:
+                return self._idle.get(timeout=_PATIENCE)
+            except queue.Empty:
+                continue
+        raise CancelledError

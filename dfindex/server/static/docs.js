@@ -1,5 +1,5 @@
 // The API's description, drawn from this service's own openapi.json.
 "use strict";
 addEventListener("DOMContentLoaded", () => {
-  window.SwaggerUIBundle({ url: "/openapi.json", dom_id: "#swagger", deepLinking: true, validatorUrl: null });
+  window.SwaggerUIBundle({ url: `${document.documentElement.dataset.root}/openapi.json`, dom_id: "#swagger", deepLinking: true, validatorUrl: null });
 });

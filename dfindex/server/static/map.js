@@ -7,6 +7,7 @@
   const canvas = one("canvas");
   const note = one("[data-note]");
   const live = root.dataset.live === "yes";
+  const site = document.documentElement.dataset.root || ""; // what a proxy shows the service below
   const editor = root.dataset.editor === "yes";
   const NONE = [0.55, 0.59, 0.64];
   const PALETTE = ["#0f7fc4", "#e07a1f", "#1f9e77", "#c85a9e", "#b59a00", "#7a63d6", "#2fb3c0", "#a65a3c",
@@ -253,7 +254,7 @@
   };
   const tip = one("[data-tip]");
   const pictureOf = (i) => {
-    if (live) return `/api/v1/samples/${points.ids[i]}/thumbnail?size=160`;
+    if (live) return `${site}/api/v1/samples/${points.ids[i]}/thumbnail?size=160`;
     if (!points.ends) return null;
     const from = i ? points.ends[i - 1] : 0;
     if (points.ends[i] === from) return null;
@@ -358,7 +359,7 @@
     list.replaceChildren(...rows.slice(0, 100).map((i) => {
       const item = document.createElement("li");
       const name = document.createElement(live ? "a" : "span");
-      if (live) name.href = `/samples/${points.ids[i]}`;
+      if (live) name.href = `${site}/samples/${points.ids[i]}`;
       name.textContent = points.name(i).split("/").pop();
       name.title = points.name(i);
       item.append(name);
@@ -367,7 +368,7 @@
     const filter = one("[data-filter]");
     if (filter) {
       filter.hidden = rows.length > 150;
-      filter.href = `/?${new URLSearchParams({ expression: `id in (${rows.map((i) => points.ids[i]).join(", ")})` })}`;
+      filter.href = `${site}/?${new URLSearchParams({ expression: `id in (${rows.map((i) => points.ids[i]).join(", ")})` })}`;
     }
   };
   const clear = () => { chosen.fill(0); choose(); };
@@ -381,7 +382,7 @@
   };
   const label = async (value) => {
     const rows = listed();
-    const answer = await fetch("/api/v1/labels", {
+    const answer = await fetch(`${site}/api/v1/labels`, {
       method: "POST",
       headers: { "content-type": "application/json" },
       body: JSON.stringify({ sample_ids: rows.map((i) => points.ids[i]), label: value }),
@@ -480,7 +481,7 @@
     if (path) close();
     else if (moved < 4) {
       const i = near(...at(event));
-      if (i >= 0 && live) location.href = `/samples/${points.ids[i]}`;
+      if (i >= 0 && live) location.href = `${site}/samples/${points.ids[i]}`;
       else if (i < 0) clear();
     }
   };

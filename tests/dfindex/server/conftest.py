@@ -10,16 +10,21 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import uvicorn
+from PIL import Image
 from starlette.testclient import TestClient
 
 import dfindex
 from dfindex.server.app import create_app
 from dfindex.server.settings import Allowance, ServerSettings
+from indexer.types import UInt8
 from tests.fake_encoder import NAME
 from tests.pictures import corpus
+from tests.videos import clip, steady
 
+ROOT = Path(__file__).resolve().parents[3]
 Serve = Callable[..., TestClient]
 
 
@@ -32,6 +37,39 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (root / "corpus" / "empty.jpg").touch()
     dfindex.build([root / "corpus"], index=root / "index", encoder=NAME, workers=1).close()
     return root
+
+
+@pytest.fixture(scope="session")
+def films(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Index three short films and a picture that the second shows; each test works on a copy."""
+    root = tmp_path_factory.mktemp("films")
+    (root / "corpus").mkdir()
+    for place in range(3):
+        film(root / "corpus" / f"{place}.mp4", place)
+    Image.fromarray(pan(1)(40)).save(root / "corpus" / "shown.png")
+    dfindex.build([root / "corpus"], index=root / "index", encoder=NAME, workers=1).close()
+    return root
+
+
+@pytest.fixture
+def film_home(films: Path, tmp_path: Path) -> Path:
+    """Return a folder with a copy of the films and their index, whose paths are those of films."""
+    shutil.copytree(films / "index", tmp_path / "film-index")
+    return tmp_path / "film-index"
+
+
+def pan(place: int) -> Callable[[int], UInt8]:
+    """Return what draws the frames of a film that pans over one of the sample photographs."""
+    path = sorted((ROOT / "data" / "photos").rglob("*.jpg"))[31 * place]
+    with Image.open(path) as photo:
+        scene = np.asarray(photo.convert("RGB").resize((560, 320)))
+    return lambda number: np.ascontiguousarray(scene[:240, 3 * number : 3 * number + 320])
+
+
+def film(path: Path, place: int, *, first: int = 0, count: int = 75) -> Path:
+    """Write a film of one of the sample photographs, 25 frames a second."""
+    draw = pan(place)
+    return clip(path, steady(count), size=(320, 240), draw=lambda number: draw(first + number))
 
 
 @pytest.fixture
@@ -47,9 +85,12 @@ def serve(home: Path) -> Iterator[Serve]:
     """Start applications over the index; their clients are closed at the end."""
     with ExitStack() as clients:
 
-        def start(*, allowance: dict[str, Any] | None = None, **settings: Any) -> TestClient:
+        def start(
+            *, index: Path | None = None, allowance: dict[str, Any] | None = None, **settings: Any
+        ) -> TestClient:
             limits = Allowance(**{"decode_seconds": 30.0, **(allowance or {})})
-            app = create_app(ServerSettings(index=home / "index", allowance=limits, **settings))
+            path = index or home / "index"
+            app = create_app(ServerSettings(index=path, allowance=limits, **settings))
             client = TestClient(app, base_url="http://localhost", raise_server_exceptions=False)
             return clients.enter_context(client)
 
@@ -69,9 +110,12 @@ def listen(home: Path) -> Iterator[Callable[..., int]]:
     """Start services that listen on a port of their own, which is returned."""
     with ExitStack() as services:
 
-        def start(*, allowance: dict[str, Any] | None = None) -> int:
+        def start(
+            *, index: Path | None = None, allowance: dict[str, Any] | None = None, **settings: Any
+        ) -> int:
             limits = Allowance(**{"decode_seconds": 30.0, **(allowance or {})})
-            app = create_app(ServerSettings(index=home / "index", allowance=limits))
+            path = index or home / "index"
+            app = create_app(ServerSettings(index=path, allowance=limits, **settings))
             listening = services.enter_context(socket.create_server(("127.0.0.1", 0)))
             service = uvicorn.Server(uvicorn.Config(app, log_level="warning"))
             thread = threading.Thread(target=service.run, args=([listening],))

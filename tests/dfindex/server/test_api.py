@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
+import math
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -17,7 +19,9 @@ from starlette.testclient import TestClient
 
 import dfindex
 import dfindex.maintenance
+from dfindex.server.api import as_json
 from indexer.store.probe_scores import ProbeScores, probe_folder, save_scores
+from indexer.types import Kind, Sample
 from tests.dfindex import schemas
 from tests.dfindex.server.conftest import Serve
 from tests.fake_encoder import NAME, MeanColour
@@ -180,6 +184,48 @@ def test_a_label_is_set_and_searched_for(client: TestClient, home: Path) -> None
     body = {"sample_id": known["00001.png"], "where": "label = 'fake'", "verify": False}
     hits = client.post("/api/v1/search", json=body).json()["hits"]
     assert [hit["sample"]["id"] for hit in hits] == [known["00005.png"]]
+
+
+def test_only_what_is_given_of_a_label_is_changed(client: TestClient, home: Path) -> None:
+    number = ids(home)["00005.png"]
+    whole = {"label": "fake", "generator": "sd1.5", "source": "case-17", "group": "a"}
+    client.post("/api/v1/labels", json={"sample_id": number, **whole})
+
+    def said() -> dict[str, Any]:
+        rows = client.get("/api/v1/labels").json()["labels"]
+        return {name: value for name, value in rows[0].items() if name != "path"}
+
+    client.post("/api/v1/labels", json={"sample_id": number, "label": "real"})
+    assert said() == whole | {"label": "real"}
+    body = {"sample_ids": [number], "label": "fake", "source": None, "generator": "sdxl"}
+    client.post("/api/v1/labels", json=body)
+    assert said() == whole | {"source": None, "generator": "sdxl"}
+    page = f"/samples/{number}/label"
+    client.post(page, data={"label": "real", "generator": "", "source": "case-18"})
+    assert said() == {"label": "real", "generator": None, "source": "case-18", "group": "a"}
+    client.post(page, data={"label": "fake"})
+    assert said() == {"label": "fake", "generator": None, "source": "case-18", "group": "a"}
+
+
+def test_numbers_that_json_does_not_know_are_null() -> None:
+    values = {"nan": math.nan, "deep": [1.5, {"x": -math.inf}], "words": ("NaN", None, True)}
+    said = as_json(values).body
+    assert json.loads(said, parse_constant=pytest.fail) == {
+        "nan": None,
+        "deep": [1.5, {"x": None}],
+        "words": ["NaN", None, True],
+    }
+    sample = Sample(id=1, path="a", sha256="b", kind=Kind.FRAME, time_s=math.nan, width=1, height=1)
+    found = json.loads(as_json({"sample": sample}).body, parse_constant=pytest.fail)
+    assert (found["sample"]["time_s"], found["sample"]["kind"]) == (None, "frame")
+
+
+def test_an_answer_by_id_that_takes_too_long_is_said_so(serve: Serve, home: Path) -> None:
+    client = serve(allowance={"seconds": 0.0})
+    body = {"sample_id": ids(home)["00001.png"], "verify": False}
+    answer = client.post("/api/v1/search", json=body)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (503, "timeout")
+    jsonschema.validate(answer.json(), ERROR)
 
 
 def test_a_writer_elsewhere_is_a_conflict(client: TestClient, home: Path) -> None:
