@@ -49,9 +49,12 @@ def build_summary(report: BuildReport, index: Path) -> None:
             "dfindex failures lists them with reasons."
         )
     _missing(console, report)
-    if report.labelled or report.labels_unmatched:
-        console.print(f"{report.labelled} contents labelled.")
-        _list(console, "label lines that name nothing in the index", report.labels_unmatched)
+    _labelled(
+        report.labelled,
+        report.labels_unmatched,
+        report.labels_conflicts,
+        report.labels_matched_by_end,
+    )
     console.print(f"Index {index} is at generation {report.generation}.")
 
 
@@ -166,10 +169,20 @@ def examination_table(result: Examination) -> None:
 
 def labelling_summary(result: Labelling) -> None:
     """Say what became of a file of labels."""
+    if not result.labelled:
+        shown_on().print("No line names a file of the index.")
+    _labelled(result.labelled, result.unmatched, result.conflicts, result.matched_by_end)
+
+
+def _labelled(
+    labelled: int, unmatched: Sequence[str], conflicts: Sequence[str], by_end: Sequence[str]
+) -> None:
     console = shown_on()
-    console.print(f"{result.labelled} contents labelled.")
-    _list(console, "lines name nothing in the index", result.unmatched)
-    _list(console, "lines contradict an earlier one about the same content", result.conflicts)
+    if labelled:
+        console.print(f"{labelled} contents labelled.")
+    _list(console, "lines of labels name nothing in the index", unmatched)
+    _list(console, "lines of labels contradict an earlier one about the same content", conflicts)
+    _list(console, "paths of another machine were matched by how they end", by_end)
 
 
 def labels_table(rows: Sequence[dict[str, str | None]]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -18,7 +18,7 @@ from indexer.decode_pool import DecodePool, Prepared
 from indexer.engines.local import Read, batch_size_for, extract, streams_for
 from indexer.errors import StoreError
 from indexer.files import Limits
-from indexer.labels import LabelRow, read_labels
+from indexer.labels import read_labels
 from indexer.store.changes import FailedFile, Label, LinkedFile
 from indexer.store.labelling import assign_labels
 from indexer.store.patch_codec import PatchCodec
@@ -102,6 +102,8 @@ class BuildReport:
     pruned: int
     labelled: int
     labels_unmatched: Sequence[str]
+    labels_conflicts: Sequence[str]
+    labels_matched_by_end: Sequence[str]
     seconds: float
     generation: int
 
@@ -132,7 +134,8 @@ def build(
     missing = scan.missing(roots)
     pruned = writer.catalog.remove_paths([raw for raw, _ in missing]) if options.prune else 0
     scan.mark_missing([] if options.prune else [raw for raw, _ in missing])
-    labelled, unmatched = _label(writer, rows, options)
+    from_folders = _label_from_folders(writer) if options.label_from_folders else 0
+    from_file = assign_labels(writer.catalog, rows)  # which overrules the folders
     writer.refresh_ann(encoder.spec.fingerprint)
     writer.publish()
     return BuildReport(
@@ -144,8 +147,10 @@ def build(
         failed_in_all=writer.catalog.media_counts().failed,
         missing=[] if options.prune else [path for _, path in missing],
         pruned=pruned,
-        labelled=labelled,
-        labels_unmatched=unmatched,
+        labelled=from_folders + from_file.labelled,
+        labels_unmatched=from_file.unmatched,
+        labels_conflicts=from_file.conflicts,
+        labels_matched_by_end=from_file.matched_by_end,
         seconds=time.monotonic() - started,
         generation=writer.catalog.generation,
     )
@@ -338,25 +343,12 @@ def _when(span: Span | None) -> dict[str, Any]:
     return {} if span is None else {"kind": Kind.FRAME, **asdict(span)}
 
 
-def _label(
-    writer: IndexWriter, rows: Iterable[LabelRow], options: BuildOptions
-) -> tuple[int, list[str]]:
-    """Apply labels from folder names, then from the file, which overrules them."""
-    labelled = 0
-    if options.label_from_folders:
-        labelled += _label_from_folders(writer, folder_label)
-    result = assign_labels(writer.catalog, list(rows))
-    return labelled + result.labelled, result.unmatched
-
-
-def _label_from_folders(
-    writer: IndexWriter, rule: Callable[[str], tuple[str, str | None] | None]
-) -> int:
+def _label_from_folders(writer: IndexWriter) -> int:
     labels = {}
     for path, sha256 in writer.catalog.query(
         "SELECT path, sha256 FROM paths WHERE state = 'indexed' ORDER BY path DESC"
     ):
-        named = rule(path)
+        named = folder_label(path)
         if named is not None:
             labels[sha256] = Label(label=named[0], generator=named[1])
     if labels:

@@ -2,41 +2,54 @@
 
 from __future__ import annotations
 
-import csv
 import os
-from collections.abc import Iterator
+import re
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 
+from indexer.corpus import as_text
 from indexer.errors import UsageError
+from indexer.labels_csv import TableRow, read_table
 from indexer.store.changes import Label
 
 LABELS = ("real", "fake")
-_REQUIRED = {"path", "label"}
+_COLUMNS = ("path", "label", "generator", "source", "group")
+_REQUIRED = 2
+_FOREIGN = re.compile(r"[A-Za-z]:[\\/]|\\\\")  # C:\ or \\server\: the root of a Windows path
 
 
 @dataclass(frozen=True, kw_only=True)
 class LabelRow:
-    """One line of a label file: the file it names (the bytes of its path) and what it says."""
+    r"""One line of a label file: the file it names, and what it says.
+
+    ``raws`` are the paths it may mean, as the system's bytes, the likeliest first: ``a\b.png`` is
+    a file of that name, or ``b.png`` in the folder ``a``. ``foreign`` are the parts of a path that
+    was written on a Windows machine, below its root; there are none for any other path.
+    """
 
     line: int
-    raw: bytes
+    raws: tuple[bytes, ...]
     label: Label
+    foreign: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """The file as people read it."""
+        return as_text(self.raws[0])
+
+    @property
+    def raw(self) -> bytes:
+        """The path of the file that lies on this machine, else the likeliest one."""
+        return next((one for one in self.raws if os.path.lexists(one)), self.raws[0])
 
 
 def read_labels(path: Path) -> list[LabelRow]:
     """Read a CSV file with the columns path, label and optionally generator, source, group.
 
-    Relative paths are relative to the CSV's folder. Raise UsageError with the line number where a
-    line is not of that form.
+    `read_table` says which forms it may have. Relative paths are relative to the CSV's folder.
+    Raise UsageError with the line number where a line is not of that form.
     """
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            return list(_rows(csv.DictReader(file), path))
-    except OSError as error:
-        raise UsageError(f"the label file {path} cannot be read: {error.strerror}") from error
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise UsageError(f"the label file {path} is not CSV in UTF-8: {error}") from error
+    return [_label_row(row, path) for row in read_table(path, _COLUMNS, _REQUIRED)]
 
 
 def check_label(text: str, where: str) -> str:
@@ -47,25 +60,20 @@ def check_label(text: str, where: str) -> str:
     return label
 
 
-def _rows(reader: csv.DictReader[str], path: Path) -> Iterator[LabelRow]:
-    columns = {name.strip().lower() for name in reader.fieldnames or ()}
-    if not columns >= _REQUIRED:
-        raise UsageError(
-            f"{path}: expected a first line naming the columns path,label"
-            f"[,generator][,source][,group], got {','.join(reader.fieldnames or ())!r}"
-        )
-    for row in reader:
-        where = f"{path}, line {reader.line_num}"
-        if None in row or None in row.values():
-            raise UsageError(f"{where}: expected {len(columns)} fields as in the first line")
-        fields = {name.strip().lower(): value.strip() for name, value in row.items()}
-        if not fields["path"]:
-            raise UsageError(f"{where}: the path is empty")
-        label = Label(
-            label=check_label(fields["label"], where),
-            generator=fields.get("generator") or None,
-            source=fields.get("source") or None,
-            group=fields.get("group") or None,
-        )
-        target = os.path.normpath(path.parent.absolute() / fields["path"])
-        yield LabelRow(line=reader.line_num, raw=os.fsencode(target), label=label)
+def _label_row(row: TableRow, path: Path) -> LabelRow:
+    fields, where = row.fields, f"{path}, line {row.line}"
+    name = fields["path"]
+    if not name:
+        raise UsageError(f"{where}: the path is empty")
+    label = Label(
+        label=check_label(fields["label"], where),
+        generator=fields.get("generator") or None,
+        source=fields.get("source") or None,
+        group=fields.get("group") or None,
+    )
+    if _FOREIGN.match(name):
+        parts = PureWindowsPath(name).parts[1:]
+        return LabelRow(line=row.line, raws=(os.fsencode(name),), label=label, foreign=parts)
+    written = dict.fromkeys((name, name.replace("\\", "/")))
+    raws = tuple(os.fsencode(os.path.normpath(path.parent.absolute() / one)) for one in written)
+    return LabelRow(line=row.line, raws=raws, label=label)

@@ -19,8 +19,15 @@ def label() -> None:
 @click.argument("csv", type=click.Path(dir_okay=False, path_type=Path))
 @index_option
 @as_json
-def import_(csv: Path, index: Path, as_json: bool) -> None:
-    """Read labels from a CSV file: path,label[,generator][,source][,group]."""
+def import_(csv: Path, index: Path, as_json: bool) -> int:
+    r"""Read labels from a CSV file: path,label[,generator][,source][,group].
+
+    It may have commas, semicolons or tabs, and be in UTF-8 or UTF-16. Relative paths are relative
+    to its folder; a Windows path such as C:\photos\a.png names the one indexed file whose path
+    ends like it, by the file's name and its folder's at least.
+
+    Exits with 1 where no line names a file of the index.
+    """
     from dfindex.maintenance import import_labels
     from dfindex.tables import labelling_summary
 
@@ -29,6 +36,7 @@ def import_(csv: Path, index: Path, as_json: bool) -> None:
         print_json(result)
     else:
         labelling_summary(result)
+    return OK if result.labelled else NOTHING_FOUND
 
 
 @label.command("set")
