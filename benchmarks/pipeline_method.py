@@ -18,6 +18,7 @@ from indexer.store.reader import IndexReader
 from indexer.store.writer import IndexWriter
 from indexer.types import Encoder, Float32
 from search.candidates import candidates
+from search.picture import read_picture
 from search.query import Searcher
 
 HITS = 50
@@ -71,7 +72,7 @@ class Pipeline:
         path = self._folder / "query.png"
         query.save(path, compress_level=1)
         if self._stage == "candidates":
-            picture = self._searcher.read(path)
+            picture = read_picture(path, self._encoder)
             found = candidates(
                 picture.image, picture.vector, self._searcher.space, self._encoder, count=HITS
             )

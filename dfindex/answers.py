@@ -14,10 +14,10 @@ from indexer.types import Reason
 
 if TYPE_CHECKING:
     from dfindex.index import Index
-    from search.results import SearchResult
+    from search.evidence import ExaminedResult
     from search.video_results import VideoSearchResult
 
-    Answer: TypeAlias = SearchResult | VideoSearchResult
+    Answer: TypeAlias = ExaminedResult | VideoSearchResult
 
 
 @dataclass(frozen=True, kw_only=True)

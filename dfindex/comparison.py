@@ -6,18 +6,16 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
-
 from indexer.decode import decode_image
 from indexer.files import Limits, read_file
-from search.compare import Comparison, compare_images
+from search.evidence import NEEDED_SIDE, Evidence, compare_decoded
 from search.results import Match
 from search.verdict import COPIES, Verdict
 
 
 @dataclass(frozen=True, kw_only=True)
 class FileComparison:
-    """What two files have in common; ``match`` is in pixels of the decoded pictures."""
+    """What two files have in common; ``match`` is in pixels of the pictures, upright."""
 
     a: str
     b: str
@@ -43,27 +41,36 @@ def compare(a: Path, b: Path, *, out: Path | None = None) -> FileComparison:
     ``out`` receives a drawing of it as a PNG. Raise MediaError where a file cannot be read,
     StoreError where the drawing cannot be written.
     """
+    return told(a, b, compare_files(a, b), out=out)
+
+
+def compare_files(a: Path, b: Path) -> Evidence:
+    """Compare two pictures as a search does; raise MediaError where one cannot be read."""
     first, second = (read_file(path, limits=Limits()) for path in (a, b))
-    pictures = (decode_image(first).image, decode_image(second).image)
-    found = compare_images(*pictures, same_bytes=first == second)
+    pictures = [decode_image(data, at_least=NEEDED_SIDE) for data in (first, second)]
+    return compare_decoded(*pictures, same_bytes=first == second)
+
+
+def told(a: Path, b: Path, evidence: Evidence, *, out: Path | None = None) -> FileComparison:
+    """Return what was found of two files; ``out`` receives a drawing of it."""
+    found, match = evidence.comparison, evidence.comparison.match
     if out is not None:
-        _draw(out, pictures, found)
-        if found.match is not None:
-            found = replace(found, match=replace(found.match, overlay=str(out)))
+        _draw(out, evidence)
+        match = None if match is None else replace(match, overlay=str(out))
     return FileComparison(
         a=str(a),
         b=str(b),
         verdict=found.verdict,
         score=found.score,
         probability=None,
-        match=found.match,
+        match=match,
         description=found.description,
     )
 
 
-def _draw(out: Path, pictures: tuple[Image.Image, Image.Image], found: Comparison) -> None:
+def _draw(out: Path, evidence: Evidence) -> None:
     from dfindex.render import overlay
     from indexer.store.durable import replace_file
 
-    drawing = overlay(*pictures, found)
+    drawing = overlay(evidence)
     replace_file(out, lambda file: drawing.save(file, "PNG"))

@@ -38,6 +38,7 @@ def render(found: Duplicates, originals: Originals) -> str:
             for group in found.groups
         ],
         pairs_checked=found.pairs_checked,
+        unavailable=found.unavailable,
         version=__version__,
         made_at=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         words=WORDS,

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 from rich.table import Column, Table
 from rich.text import Text
 
+from dfindex import availability
 from dfindex.console import shown_on
-from dfindex.tables import verdict_text
+from dfindex.tables import path_text, verdict_text
 
 if TYPE_CHECKING:
     from indexer.store.decisions import Decided
@@ -28,7 +29,7 @@ def duplicates_table(found: Duplicates) -> None:
                 Text("stands for the group", "bold") if first else verdict_text(member.verdict),
                 "" if first else f"{member.score:.3f}",
                 f"{sample.width} x {sample.height}",
-                Text(sample.path, "bold" if first else ""),
+                path_text(sample, "bold" if first else ""),
                 end_section=member is group.members[-1],
             )
     if found.groups:
@@ -37,6 +38,8 @@ def duplicates_table(found: Duplicates) -> None:
     shown_on().print(
         f"{len(found.groups)} groups of {files} files; {found.pairs_checked} pairs compared."
     )
+    if found.unavailable:
+        shown_on().print(availability.of_all(found.unavailable), style="yellow")
 
 
 def decisions_table(found: Sequence[Decided]) -> None:

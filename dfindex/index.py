@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from indexer.store.space import Space
     from indexer.types import Encoder, Float32, Sample
     from search.duplicates import Duplicates
+    from search.evidence import ExaminedResult
     from search.query import Searcher
-    from search.results import SearchResult
     from search.video_results import VideoSearchResult
 
     OpenEncoder = Callable[[str | Path | Encoder | None, str, str], Encoder]
@@ -57,8 +57,8 @@ class Index(Closing):
         encoder: str | Path | Encoder | None = None,
         device: str = "auto",
         precision: str = "auto",
-    ) -> SearchResult:
-        """Find the ``k`` samples nearest to a picture, or to a sample named by its id.
+    ) -> ExaminedResult:
+        """Find the ``k`` samples nearest to a picture, or to what a sample shows, by its id.
 
         ``verify`` compares the pixels of the nearest ones, which tells copies from look-alikes.
 
@@ -68,7 +68,7 @@ class Index(Closing):
         """
         searcher = self.searcher(space, encoder, device, precision)
         return searcher.search(
-            self._query_path(query),
+            self._query(query),
             k=k,
             where=where,
             min_score=min_score,
@@ -97,7 +97,7 @@ class Index(Closing):
 
         searcher = VideoSearcher(self.searcher(space, encoder, device, precision))
         return searcher.search(
-            self._query_path(query), k=k, where=where, min_score=min_score, verify=verify
+            self._query(query), k=k, where=where, min_score=min_score, verify=verify
         )
 
     def duplicates(
@@ -141,10 +141,12 @@ class Index(Closing):
         return Decisions(self._reader.catalog).all
 
     def is_video(self, query: str | Path) -> bool:
-        """Tell whether a query is a video, by its path or its id."""
+        """Tell whether a query is a video: its path, or the id of one of its frames."""
+        from indexer.types import Kind
         from indexer.video import holds_video
 
-        return holds_video(self._query_path(query))
+        found = self._query(query)
+        return holds_video(found) if isinstance(found, Path) else found.kind is Kind.FRAME
 
     def embeddings(
         self, space: str | None = None, *, where: str | None = None
@@ -216,12 +218,12 @@ class Index(Closing):
             self._searchers[fingerprint] = Searcher(self._reader, opened, loaded)
         return self._searchers[fingerprint]
 
-    def _query_path(self, query: str | Path) -> Path:
+    def _query(self, query: str | Path) -> Path | Sample:
         path, number = Path(query), sample_id(str(query))
         if number is None or path.exists():
             return path
         found = self._reader.catalog.samples([number])
-        return self.originals.path(found[0]) if found else path
+        return found[0] if found else path
 
 
 def build(

@@ -8,9 +8,9 @@ import cv2
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from indexer.types import Float32
-from search.alignment import Mask
+from indexer.decode import DecodedImage
 from search.compare import Comparison
+from search.evidence import Evidence
 from search.transforms import Matrix, applied, common_area, corners_of, inverse
 from search.verdict import Verdict
 
@@ -35,13 +35,15 @@ COLOURS = {
 }
 
 
-def overlay(a: Image.Image, b: Image.Image, comparison: Comparison) -> Image.Image:
+def overlay(evidence: Evidence) -> Image.Image:
     """Draw two pictures side by side: the shared area outlined, the altered one as a heat map.
 
-    What only one of the two shows is darkened. ``a`` and ``b`` are those that were compared.
+    What only one of the two shows is darkened.
     """
-    panels = [_panel(a, _to_first(comparison), b.size, comparison, first=True)]
-    panels.append(_panel(b, _to_second(comparison), a.size, comparison, first=False))
+    a, b, comparison = evidence.first, evidence.second, evidence.comparison
+    to_b = None if comparison.match is None else np.array(comparison.match.transform)
+    to_a = None if to_b is None else inverse(to_b)
+    panels = [_panel(a, b, to_b, np.eye(3), evidence), _panel(b, a, to_a, to_a, evidence)]
     height = max(panel.height for panel in panels)
     width = sum(panel.width for panel in panels) + 3 * MARGIN
     width = max(width, 2 * MARGIN + PANEL)
@@ -58,36 +60,27 @@ def overlay(a: Image.Image, b: Image.Image, comparison: Comparison) -> Image.Ima
     return canvas
 
 
-def _to_first(comparison: Comparison) -> Matrix | None:
-    """Return what takes pixels of A to B."""
-    return None if comparison.match is None else np.array(comparison.match.transform)
-
-
-def _to_second(comparison: Comparison) -> Matrix | None:
-    transform = _to_first(comparison)
-    return None if transform is None else inverse(transform)
-
-
 def _panel(
-    image: Image.Image,
-    transform: Matrix | None,
-    other: tuple[int, int],
-    comparison: Comparison,
-    *,
-    first: bool,
+    picture: DecodedImage,
+    other: DecodedImage,
+    to_other: Matrix | None,
+    to_a: Matrix | None,
+    evidence: Evidence,
 ) -> Image.Image:
-    """Return one picture at its size in the drawing, marked; ``transform`` leads to the other."""
-    factor = PANEL / max(image.size)
-    size = (max(1, round(image.width * factor)), max(1, round(image.height * factor)))
-    panel = image.convert("RGB").resize(size, Image.Resampling.LANCZOS)
-    if transform is None:
+    """Return one picture at its size in the drawing, marked.
+
+    ``to_other`` and ``to_a`` take its original pixels to the other's and to the first one's.
+    """
+    original = (picture.width, picture.height)
+    factor = PANEL / max(original)
+    size = (max(1, round(picture.width * factor)), max(1, round(picture.height * factor)))
+    panel = picture.image.convert("RGB").resize(size, Image.Resampling.LANCZOS)
+    if to_other is None or to_a is None:
         return panel
-    shared = common_area(transform, image.size, other) * factor
+    shared = common_area(to_other, original, (other.width, other.height)) * factor
     panel = _dimmed(panel, shared)
-    to_a = np.eye(3) if first else transform
-    boxes = [_outline(box, inverse(to_a)) * factor for box in _boxes(comparison)]
-    if comparison.altered_mask is not None and comparison.strength is not None:
-        panel = _heated(panel, comparison.strength, comparison.altered_mask, to_a, factor)
+    boxes = [_outline(box, inverse(to_a)) * factor for box in _boxes(evidence.comparison)]
+    panel = _heated(panel, evidence, to_a @ np.diag([1 / factor, 1 / factor, 1.0]))
     return _lined(panel, shared, boxes)
 
 
@@ -108,11 +101,12 @@ def _dimmed(panel: Image.Image, shared: Matrix) -> Image.Image:
     return Image.composite(panel, dark, shown)
 
 
-def _heated(
-    panel: Image.Image, strength: Float32, mask: Mask, to_a: Matrix, factor: float
-) -> Image.Image:
-    """Lay the heat map over the altered area; ``to_a`` takes the picture's pixels to A's."""
-    from_panel = to_a @ np.diag([1 / factor, 1 / factor, 1.0])
+def _heated(panel: Image.Image, evidence: Evidence, to_a: Matrix) -> Image.Image:
+    """Put the heat map over the altered area; ``to_a`` takes the panel's pixels to A's."""
+    mask, strength = evidence.comparison.altered_mask, evidence.comparison.strength
+    if mask is None or strength is None:
+        return panel
+    from_panel = evidence.to_mask @ to_a
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     values = np.where(mask, np.clip(strength / HEAT_FULL, 0.0, 1.0), 0).astype(np.float32)
     heat = cv2.warpPerspective(values, from_panel, panel.size, flags=flags)

@@ -11,17 +11,16 @@ from typing import TYPE_CHECKING
 from jinja2 import Environment, PackageLoader, Template, select_autoescape
 from markupsafe import Markup, escape
 
+from dfindex import availability
 from dfindex.render import overlay
-from dfindex.thumbnails import jpeg, sample_thumbnail, thumbnail
-from indexer.errors import UnavailableError
-from indexer.originals import Originals
+from dfindex.thumbnails import jpeg, sample_thumbnail
 from indexer.store.durable import replace_file
-from search.compare import compare_images
 from search.verdict import COPIES
-from search.video_frames import frames_at
 
 if TYPE_CHECKING:
-    from search.results import Hit, SearchResult
+    from indexer.originals import Originals
+    from search.evidence import ExaminedResult
+    from search.results import Hit
 
 THUMBNAIL = 640  # longest side in pixels
 
@@ -35,31 +34,23 @@ WORDS = {
 }
 
 
-def write_report(path: Path, result: SearchResult, originals: Originals) -> None:
+def write_report(path: Path, result: ExaminedResult, originals: Originals) -> None:
     """Write the page; pictures that are gone or changed since are said to be so."""
     replace_file(path, lambda file: file.write(render(result, originals).encode()))
 
 
-def render(result: SearchResult, originals: Originals) -> str:
+def render(result: ExaminedResult, originals: Originals) -> str:
     """Return the page as HTML, with all pictures inside."""
     from dfindex import __version__
 
+    shown = result.picture
     return page_template("search.html").render(
         result=result,
         headline=_headline(result),
         version=__version__,
         made_at=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
-        query_image=data_uri(
-            thumbnail(Path(result.query.path), THUMBNAIL, sha256=result.query.sha256)
-        ),
-        hits=[
-            (
-                hit,
-                data_uri(sample_thumbnail(originals, hit.sample, THUMBNAIL)),
-                _overlay(result, hit, originals),
-            )
-            for hit in result.hits
-        ],
+        query_image=None if shown is None else data_uri(jpeg(shown.image, THUMBNAIL)),
+        hits=[(hit, *_pictures(result, hit, originals)) for hit in result.hits],
         words=WORDS,
         picture=picture,
     )
@@ -70,7 +61,8 @@ def page_template(name: str, **filters: Callable[..., object]) -> Template:
     environment = Environment(
         loader=PackageLoader("dfindex"), autoescape=select_autoescape(), trim_blocks=True
     )
-    environment.filters |= {"basename": lambda path: Path(path).name, **filters}
+    environment.filters |= availability.WORDS | {"basename": lambda path: Path(path).name}
+    environment.filters |= filters
     return environment.get_template(name)
 
 
@@ -79,21 +71,16 @@ def data_uri(jpeg: bytes | None) -> str | None:
     return None if jpeg is None else "data:image/jpeg;base64," + base64.b64encode(jpeg).decode()
 
 
-def _overlay(result: SearchResult, hit: Hit, originals: Originals) -> str | None:
-    """Draw what was matched and altered, for a hit whose pixels were compared."""
-    if hit.match is None:
-        return None
-    path, enough = Path(result.query.path), THUMBNAIL // 2
-    shown = frames_at(path, [0.0], at_least=enough, sha256=result.query.sha256)
-    try:
-        sample = originals.open(hit.sample, at_least=enough).image
-    except UnavailableError:
-        return None
-    if not shown:
-        return None
-    query = shown[0].image
-    drawing = overlay(query, sample, compare_images(query, sample))
-    return data_uri(jpeg(drawing, max(drawing.size)))
+def _pictures(
+    result: ExaminedResult, hit: Hit, originals: Originals
+) -> tuple[str | None, str | None]:
+    """Return what a hit shows, and what was matched and altered, as it was compared."""
+    evidence = result.evidence.get(hit.sample.id)
+    if evidence is None:
+        return data_uri(sample_thumbnail(originals, hit.sample, THUMBNAIL)), None
+    drawing = overlay(evidence)
+    shown = jpeg(evidence.second.image, THUMBNAIL)
+    return data_uri(shown), data_uri(jpeg(drawing, max(drawing.size)))
 
 
 def picture(image: str | None, description: str) -> Markup:
@@ -103,7 +90,7 @@ def picture(image: str | None, description: str) -> Markup:
     return Markup('<img src="{}" alt="{}">').format(image, escape(description))
 
 
-def _headline(result: SearchResult) -> str:
+def _headline(result: ExaminedResult) -> str:
     name = Path(result.query.path).name
     found = [hit for hit in result.hits if hit.verdict in COPIES]
     if found:

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from dfindex import availability
 from dfindex.console import shown_on
 
 if TYPE_CHECKING:
@@ -22,7 +23,9 @@ if TYPE_CHECKING:
     from indexer.store.compaction import Compaction
     from indexer.store.examination import Examination
     from indexer.store.labelling import Labelling
+    from indexer.types import Sample
     from search.results import Hit, SearchResult
+    from search.video_results import VideoSearchResult
 
 _LISTED = 20
 _VERDICT_STYLES = {
@@ -115,6 +118,7 @@ def hits_table(result: SearchResult) -> None:
         f"Searched {done.indexed} indexed of {done.seen} files ({done.failed} failed), "
         f"space {result.index.space}, in {result.timing_ms.total:.0f} ms."
     )
+    say_unavailable(result)
     if not result.hits:
         console.print("Nothing reaches the threshold.")
         return
@@ -124,13 +128,26 @@ def hits_table(result: SearchResult) -> None:
             str(hit.rank),
             f"{hit.score:.4f}",
             verdict_text(hit.verdict.value),
-            Text(hit.sample.path),
+            path_text(hit.sample),
             f"{hit.sample.width}x{hit.sample.height}",
             _label(hit),
         )
     console.print(table)
     if not result.found:
         console.print("No copy was found: these are only the nearest.")
+
+
+def say_unavailable(result: SearchResult | VideoSearchResult) -> None:
+    """Say which files could not be opened."""
+    for words in (availability.of_query(result.query), availability.of_all(result.unavailable)):
+        if words:
+            shown_on().print(words, style="yellow")
+
+
+def path_text(sample: Sample, style: str = "") -> Text:
+    """Return a sample's path, with a word about its file where that could not be opened."""
+    text, words = Text(sample.path, style), availability.of_sample(sample)
+    return text.append(f"\n{words}", "yellow") if words else text
 
 
 def removal_summary(result: Removal) -> None:

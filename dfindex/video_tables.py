@@ -8,6 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from dfindex.console import shown_on
+from dfindex.tables import path_text, say_unavailable
 from search.video_words import clock
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ def video_hits_table(result: VideoSearchResult) -> None:
         f"space {result.index.space}, with {result.query.frames} frames of "
         f"{clock(result.query.duration_s)}, in {result.timing_ms.total:.0f} ms."
     )
+    say_unavailable(result)
     if not result.hits:
         console.print("Nothing reaches the threshold.")
         return
@@ -34,7 +36,7 @@ def video_hits_table(result: VideoSearchResult) -> None:
             str(hit.rank),
             f"{hit.score:.4f}",
             hit.verdict.value,
-            Text(hit.sample.path),
+            path_text(hit.sample),
             Text(hit.video.description),
         )
     console.print(table)

@@ -66,6 +66,18 @@ class Originals:
         found = {one.id: self._absence(one) for one in doubtful}
         return {id_: why for id_, why in found.items() if why is not None}
 
+    def absent_at(self, samples: Sequence[Sample]) -> dict[tuple[int, str], Absence]:
+        """Return what `absent` does of the very paths that samples name, by id and path."""
+        files = self._catalog.files_of(list({one.id for one in samples}))
+        found = {}
+        for sample in samples:
+            for file in files[sample.id]:
+                if file.path == sample.path and not _untouched(file):
+                    why = _absence_of(file, sample.sha256)
+                    if why is not None:
+                        found[sample.id, sample.path] = why
+        return found
+
     def _absence(self, sample: Sample) -> Absence | None:
         try:
             self.path(sample)
@@ -101,6 +113,17 @@ def _opened(raw: bytes, sha256: str) -> Media | None:
     return None
 
 
+def _absence_of(file: FoundFile, sha256: str) -> Absence | None:
+    try:
+        media = _opened(file.raw, sha256)
+    except MediaError as error:
+        return _became(error)
+    if media is None:
+        return Absence.CHANGED
+    media.close()
+    return None
+
+
 def _read(raw: bytes, sha256: str) -> bytes | None:
     return read_unchanged(Path(os.fsdecode(raw)), sha256)
 
@@ -124,7 +147,7 @@ def _untouched(file: FoundFile) -> bool:
 def _unavailable(problems: Sequence[tuple[FoundFile, Absence]]) -> UnavailableError:
     order = list(Absence)
     why = max((why for _, why in problems), key=order.index, default=Absence.GONE)
-    told = "; ".join(f"{file.path} {why}" for file, why in problems)
+    told = "; ".join(f"{file.path} {why.words}" for file, why in problems)
     words = told or "the index knows no path of it"
     return UnavailableError(
         why, f"expected the file as it was indexed, but {words}; build the index again"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from typing import Protocol
 
@@ -36,9 +36,15 @@ class Reason(StrEnum):
 class Absence(StrEnum):
     """Why a sample's file cannot be had any more, what says least of it first."""
 
-    GONE = "is gone"
-    UNREADABLE = "cannot be read"
-    CHANGED = "has changed"
+    GONE = "gone"
+    UNREADABLE = "unreadable"
+    CHANGED = "changed"
+
+    @property
+    def words(self) -> str:
+        """What is said of such a file."""
+        said = {"gone": "is gone", "unreadable": "cannot be read", "changed": "has changed"}
+        return said[self.value]
 
 
 class Kind(StrEnum):
@@ -222,7 +228,7 @@ class Sample:
     """What gets an embedding: a whole image or page, a frame at a time, a face crop.
 
     ``page`` counts from 1 and is None where a file holds one picture; ``available`` is False where
-    its file could not be opened, or is another one by now.
+    its file could not be opened, or is another one by now, and ``absence`` is the reason.
     """
 
     id: int
@@ -238,6 +244,11 @@ class Sample:
     generator: str | None = None
     source: str | None = None
     available: bool = True
+    absence: Absence | None = None
+
+    def without_file(self, absence: Absence) -> Sample:
+        """Return the sample as one whose file could not be opened."""
+        return replace(self, available=False, absence=absence)
 
 
 @dataclass(frozen=True)

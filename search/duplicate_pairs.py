@@ -16,7 +16,7 @@ from indexer.keypoints import Keypoints
 from indexer.originals import Originals
 from indexer.store.catalog import Catalog
 from indexer.store.space import Space
-from indexer.types import Int64, Sample
+from indexer.types import Absence, Int64, Sample
 from search.calibration import null_scores
 from search.evidence import NEEDED_SIDE, compare_decoded
 from search.features import LocalFeatures, local_features
@@ -90,11 +90,15 @@ def candidate_pairs(space: Space, ids: Int64, *, min_score: float | None = None)
 
 
 class PairVerifier:
-    """Compares the pixels of pairs; pictures it has opened stay open for the next ones."""
+    """Compares the pixels of pairs; pictures it has opened stay open for the next ones.
+
+    ``absent`` says of which samples the file could not be opened, by their ids.
+    """
 
     def __init__(self, catalog: Catalog, space: Space, samples: dict[int, Sample]) -> None:
         self._space, self._samples = space, samples
         self._originals = Originals(catalog)
+        self.absent: dict[int, Absence] = {}
         self._opened = lru_cache(KEPT_OPEN)(self._open)
 
     def relate(self, pair: Pair) -> Relation | None:
@@ -102,7 +106,7 @@ class PairVerifier:
         first, second = self._opened(pair.first), self._opened(pair.second)
         if first is None or second is None:
             return None
-        found = compare_decoded(first[0], second[0], (first[1], second[1]))
+        found = compare_decoded(first[0], second[0], features=(first[1], second[1])).comparison
         return Relation(found.verdict, narrower=_narrower(pair, found.match))
 
     def score(self, first: int, second: int) -> float:
@@ -113,7 +117,8 @@ class PairVerifier:
     def _open(self, id_: int) -> tuple[DecodedImage, LocalFeatures] | None:
         try:
             decoded = self._originals.open(self._samples[id_], at_least=NEEDED_SIDE)
-        except UnavailableError:
+        except UnavailableError as error:
+            self.absent[id_] = error.why
             return None
         return decoded, local_features(decoded.image)
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache, partial
+from functools import lru_cache
 
 import numpy as np
 
+from indexer.decode import DecodedImage
 from indexer.errors import UnavailableError
 from indexer.originals import Originals
 from indexer.store.catalog import Catalog
 from indexer.store.space import Space
-from indexer.types import Int64, Sample
+from indexer.types import Absence, Int64, Sample
 from search.duplicate_pairs import Pair, Relation
 from search.evidence import NEEDED_SIDE
 from search.video_check import check_times, chosen_times, verdict_of
@@ -27,12 +28,16 @@ WHOLE = 0.95  # of a video's length: what shows less of another is the narrower 
 
 
 class VideoPairs:
-    """Lays the videos of a space against each other; one frame stands for each of them."""
+    """Lays the videos of a space against each other; one frame stands for each of them.
+
+    ``absent`` says of which of them the file could not be opened, by those ids.
+    """
 
     def __init__(self, catalog: Catalog, space: Space, samples: Sequence[Sample]) -> None:
         """Take one sample, a frame, of each video."""
         self._catalog, self._space = catalog, space
         self._originals = Originals(catalog)
+        self.absent: dict[int, Absence] = {}
         self._samples = {one.id: one for one in samples}
         self._content = {one.id: one.sha256 for one in samples}
         self._stands_for = {one.sha256: one.id for one in samples}
@@ -70,7 +75,14 @@ class VideoPairs:
         return Relation(verdict, narrower=_narrower(pair, laid))
 
     def _frames_of(self, id_: int) -> Frames:
-        return partial(self._originals.frames, self._samples[id_], at_least=NEEDED_SIDE)
+        def frames(times: Sequence[float]) -> list[DecodedImage]:
+            try:
+                return self._originals.frames(self._samples[id_], times, at_least=NEEDED_SIDE)
+            except UnavailableError as error:
+                self.absent[id_] = error.why
+                raise
+
+        return frames
 
     def _frames(self) -> Int64:
         rows = self._catalog.frames(list(self._stands_for))

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 
+from indexer.originals import Originals
 from indexer.store.catalog import Catalog
 from indexer.store.decisions import Decision, Decisions
 from indexer.store.space import Space
-from indexer.types import Int64, Kind, Sample
+from indexer.types import Absence, Int64, Kind, Sample
 from search.duplicate_pairs import Pair, PairVerifier, Relation, candidate_pairs, related
 from search.duplicate_videos import VideoPairs
 from search.verdict import COPIES, Verdict
@@ -44,10 +45,14 @@ class Group:
 
 @dataclass(frozen=True, kw_only=True)
 class Duplicates:
-    """All groups, the largest first, and how many pairs were compared pixel by pixel."""
+    """All groups, the largest first, and how many pairs were compared pixel by pixel.
+
+    ``unavailable`` files could not be opened; they are no one's copies but by their own bytes.
+    """
 
     groups: tuple[Group, ...]
     pairs_checked: int
+    unavailable: int
 
     def to_json(self) -> dict[str, Any]:
         """Return the groups as plain JSON values."""
@@ -81,6 +86,11 @@ class _Comparer:
 
     def score(self, first: int, second: int) -> float:
         return self.images.score(first, second)
+
+    @property
+    def absent(self) -> dict[int, Absence]:
+        """Which samples' files could not be opened so far, by their ids."""
+        return self.images.absent | self.videos.absent
 
 
 def find_duplicates(
@@ -124,7 +134,25 @@ def find_duplicates(
     sets = _joined(links, samples, decisions) + [{one} for one in paths]
     groups = [_group(members, links, samples, paths, sizes, comparer) for members in _merged(sets)]
     groups.sort(key=lambda group: (-len(group.members), group.id))
-    return Duplicates(groups=tuple(groups), pairs_checked=len(pairs))
+    members = [one.sample for group in groups for one in group.members]
+    lost = {(one, samples[one].path): why for one, why in comparer.absent.items()}
+    absent = lost | Originals(catalog).absent_at(members)
+    return Duplicates(
+        groups=tuple(_without_files(group, absent) for group in groups),
+        pairs_checked=len(pairs),
+        unavailable=len(absent),
+    )
+
+
+def _without_files(group: Group, absent: Mapping[tuple[int, str], Absence]) -> Group:
+    """Say which members' files are not there any more."""
+
+    def told(sample: Sample) -> Sample:
+        why = absent.get((sample.id, sample.path))
+        return sample if why is None else sample.without_file(why)
+
+    members = tuple(replace(one, sample=told(one.sample)) for one in group.members)
+    return replace(group, representative=told(group.representative), members=members)
 
 
 def _first_frames(samples: Iterable[Sample]) -> dict[int, Sample]:

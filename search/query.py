@@ -2,51 +2,29 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
 import time
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
-from PIL import Image
 
-from indexer.decode import decode_image
+from indexer.decode import DecodedImage
 from indexer.errors import UnavailableError, UsageError
-from indexer.files import Limits, read_file
 from indexer.originals import Originals
-from indexer.preprocess import needed, prepare
 from indexer.store.reader import IndexReader
 from indexer.store.space import Space
-from indexer.types import Encoder, Float32, Int64, Kind, Sample, unit
+from indexer.types import Absence, Encoder, Int64, Kind, Sample
 from indexer.video import DEFAULT_FRAMES
 from search.candidates import Candidate, candidates
-from search.compare import Comparison
-from search.evidence import Verifier
+from search.evidence import Evidence, ExaminedResult, examine
 from search.judgement import Found, Judge
+from search.picture import Picture, is_same_content, read_picture, sampled_picture
 from search.restriction import allowed_ids
-from search.results import Completeness, Query, Searched, SearchResult, Timing
+from search.results import Completeness, Hit, Query, Searched, SearchResult, Timing, without_files
 
 VERIFIED = 30  # samples at most whose pixels are compared
-
-
-@dataclass(frozen=True, kw_only=True)
-class Picture:
-    """A query as it was read: its bytes, their SHA-256, its size, its unit vector (D,).
-
-    ``image`` is what was decoded, perhaps at a reduced scale.
-    """
-
-    path: str
-    sha256: str
-    data: bytes
-    image: Image.Image
-    width: int
-    height: int
-    vector: Float32
 
 
 class Clock:
@@ -76,51 +54,41 @@ class Searcher:
         self.space = space
         self.encoder = encoder
         self._judge = Judge(reader.catalog, space)
+        self._originals = Originals(reader.catalog)
 
     def search(
         self,
-        path: Path,
+        query: Path | Sample,
         *,
         k: int = 10,
         where: str | None = None,
         min_score: float | None = None,
         max_fpr: float | None = None,
         verify: bool = True,
-    ) -> SearchResult:
+    ) -> ExaminedResult:
         """Return the ``k`` nearest samples to a picture: exact copies, verified ones, the rest.
+
+        A sample is searched for by what it shows: a picture, a page, a frame. Where its file is
+        not there any more as it was, by its stored vector, and nothing is verified.
 
         ``where`` restricts to samples that meet a filter, before the nearest are chosen;
         ``min_score`` and ``max_fpr`` drop hits below a score, or below the score that at most
         that share of pictures without a copy here would reach. ``verify`` compares the pixels of
         the most promising, at most `VERIFIED`. Raise MediaError where the picture cannot be read,
-        UsageError where an option makes no sense.
+        UnavailableError where a sample's file cannot and no vector is stored, UsageError where an
+        option makes no sense.
         """
-        if k < 1:
-            raise UsageError(f"expected at least one hit to be asked for, got -k {k}")
-        threshold = self._judge.threshold(min_score, max_fpr)
+        threshold = self._threshold(k, min_score, max_fpr)
         _ = self.encoder.device  # a deferred encoder is loaded now, and not on the clock
-        clock = Clock()
-        picture = self.read(path)
-        clock.lap("embed")
         allowed = allowed_ids(self.reader.catalog, where)
-        candidates = self._candidates(
-            picture, max(k, VERIFIED), allowed, threshold, thorough=verify
-        )
-        clock.lap("retrieve")
-        compared = self._compared(picture, candidates) if verify else {}
-        clock.lap("verify")
-        return SearchResult(
-            query=Query(
-                path=picture.path,
-                sha256=picture.sha256,
-                width=picture.width,
-                height=picture.height,
-            ),
-            index=self._searched(),
-            completeness=self._completeness(),
-            hits=tuple(self._judge.ranked(picture.sha256, candidates, compared)[:k]),
-            timing_ms=clock.timing(),
-        )
+        try:
+            return self._answer(query, k, allowed, threshold, verify=verify)
+        except UnavailableError:
+            assert isinstance(query, Sample)  # no other error of a query's own
+            found = self._by_vectors([query.id], k, allowed, threshold).get(query.id)
+            if found is None:
+                raise
+            return found
 
     def search_samples(
         self,
@@ -135,22 +103,60 @@ class Searcher:
 
         None stands for an id that is not live in this space. One pass answers them all.
         """
-        if k < 1:
-            raise UsageError(f"expected at least one hit to be asked for, got -k {k}")
-        threshold = self._judge.threshold(min_score, max_fpr)
+        threshold = self._threshold(k, min_score, max_fpr)
+        allowed = allowed_ids(self.reader.catalog, where)
+        answers = self._by_vectors(ids, k, allowed, threshold)
+        return [answers.get(int(one)) for one in ids]
+
+    def _answer(
+        self,
+        query: Path | Sample,
+        k: int,
+        allowed: Int64 | None,
+        threshold: float,
+        *,
+        verify: bool,
+    ) -> ExaminedResult:
+        clock = Clock()
+        picture = self._pictured(query)
+        clock.lap("embed")
+        count = max(k, VERIFIED)
+        found = self._candidates(picture, count, allowed, threshold, thorough=verify)
+        clock.lap("retrieve")
+        promising = [one.sample for one in found if one.promising][:VERIFIED] if verify else []
+        examined = examine(self._originals, picture.scales, promising)
+        hits = self._judge.ranked(picture.sha256, found, examined.comparisons)[:k]
+        others = [hit.sample for hit in hits if hit.sample.id not in examined.comparisons]
+        absent = examined.absent | self._originals.absent(others)
+        clock.lap("verify")
+        shown = {hit.sample.id for hit in hits if hit.match is not None}
+        return self._told(
+            Query(
+                path=picture.path,
+                sha256=picture.sha256,
+                width=picture.decoded.width,
+                height=picture.decoded.height,
+            ),
+            hits,
+            absent,
+            clock,
+            picture=picture.decoded,
+            evidence={one: found for one, found in examined.evidence.items() if one in shown},
+        )
+
+    def _by_vectors(
+        self, ids: Sequence[int], k: int, allowed: Int64 | None, threshold: float
+    ) -> dict[int, ExaminedResult]:
+        """Answer for several samples by their stored vectors alone."""
         clock = Clock()
         clock.lap("embed")
         stored = self.space.embeddings(set(ids))
-        allowed = allowed_ids(self.reader.catalog, where)
         scores, found = self.space.neighbours(
             stored.vectors, self._looked_at(max(k, VERIFIED)), allowed=allowed
         )
         wanted = np.union1d(found[found >= 0], stored.ids).tolist()
         samples = {one.id: one for one in self.reader.catalog.samples(wanted)}
-        clock.lap("retrieve")
-        clock.lap("verify")
-        common = (self._searched(), self._completeness(), clock.timing())
-        answers = {}
+        ranked: dict[int, list[Hit]] = {}
         for row, own in enumerate(stored.ids.tolist()):
             near = [
                 Candidate(one, score, 0.0, False)
@@ -158,39 +164,54 @@ class Searcher:
                 if one in samples and score >= threshold
             ]
             candidates = [
-                Found(samples[one.id], one.score, _same_content(samples[own], samples[one.id]))
+                Found(samples[one.id], one.score, is_same_content(samples[own], samples[one.id]))
                 for one in _best_frames(near, samples)
             ]
-            answers[own] = SearchResult(
-                query=_query_of(samples[own]),
-                index=common[0],
-                completeness=common[1],
-                hits=tuple(self._judge.ranked(samples[own].sha256, candidates, {})[:k]),
-                timing_ms=common[2],
-            )
-        return [answers.get(int(one)) for one in ids]
+            ranked[own] = self._judge.ranked(samples[own].sha256, candidates, {})[:k]
+        clock.lap("retrieve")
+        shown = {hit.sample.id for hits in ranked.values() for hit in hits} | ranked.keys()
+        absent = self._originals.absent([samples[one] for one in sorted(shown)])
+        clock.lap("verify")
+        return {
+            own: self._told(_query_of(samples[own], absent), hits, _of(hits, absent), clock)
+            for own, hits in ranked.items()
+        }
+
+    def _told(
+        self,
+        query: Query,
+        hits: Sequence[Hit],
+        absent: Mapping[int, Absence],
+        clock: Clock,
+        *,
+        picture: DecodedImage | None = None,
+        evidence: Mapping[int, Evidence] = MappingProxyType({}),
+    ) -> ExaminedResult:
+        return ExaminedResult(
+            query=query,
+            index=self._searched(),
+            completeness=self._completeness(),
+            hits=without_files(hits, absent),
+            unavailable=len(absent),
+            timing_ms=clock.timing(),
+            picture=picture,
+            evidence=evidence,
+        )
+
+    def _threshold(self, k: int, min_score: float | None, max_fpr: float | None) -> float:
+        """Return the least score of a hit; raise UsageError where what is asked makes no sense."""
+        if k < 1:
+            raise UsageError(f"expected at least one hit to be asked for, got -k {k}")
+        return self._judge.threshold(min_score, max_fpr)
+
+    def _pictured(self, query: Path | Sample) -> Picture:
+        if isinstance(query, Sample):
+            return sampled_picture(self._originals, query, self.encoder)
+        return read_picture(query, self.encoder)
 
     def warm(self) -> None:
         """Load the encoder and the vectors, which the first search would otherwise wait for."""
         _ = self.encoder.device, self._judge.similar_from
-
-    def read(self, path: Path) -> Picture:
-        """Decode and embed a query; raise MediaError where it cannot be read."""
-        limits = Limits()
-        data = read_file(path, limits=limits)
-        preset = self.encoder.spec.preset
-        # As the index was made: at a reduced scale a picture's vector is a slightly other one.
-        decoded = decode_image(data, limits=limits, at_least=needed(preset))
-        features = self.encoder.encode(prepare(decoded.image, preset)[None])
-        return Picture(
-            path=str(path),
-            sha256=hashlib.sha256(data).hexdigest(),
-            data=data,
-            image=decoded.image,
-            width=decoded.width,
-            height=decoded.height,
-            vector=unit(features.cls)[0],
-        )
 
     def _candidates(
         self,
@@ -229,27 +250,12 @@ class Searcher:
     def _has_frames(self) -> bool:
         return self.reader.catalog.sample_counts()[Kind.FRAME] > 0
 
-    def _compared(self, picture: Picture, candidates: Sequence[Found]) -> dict[int, Comparison]:
-        """Compare the pixels of the candidates that are not the same file anyway."""
-        verifier = Verifier(Originals(self.reader.catalog), picture.data)
-        looked_at = [one.sample for one in candidates if one.promising][:VERIFIED]
-
-        def compared(sample: Sample) -> Comparison | None:
-            try:
-                return verifier.compare(sample)
-            except UnavailableError:
-                return None
-
-        with ThreadPoolExecutor(os.cpu_count() or 1, "verify") as threads:
-            found = list(threads.map(compared, looked_at))
-        pairs = zip(looked_at, found, strict=True)
-        return {sample.id: compared for sample, compared in pairs if compared is not None}
-
     def _exact(self, picture: Picture, allowed: Int64 | None) -> dict[int, float]:
         """Return the scores of samples with the query's very bytes."""
         ids = self.reader.catalog.find(picture.sha256)
         if allowed is not None:
             ids = [one for one in ids if one in set(allowed.tolist())]
+        ids = [one.id for one in self.reader.catalog.samples(ids) if picture.is_of(one)]
         stored = self.space.embeddings(ids)
         scores = stored.vectors @ picture.vector
         return dict(zip(stored.ids.tolist(), scores.tolist(), strict=True))
@@ -280,12 +286,15 @@ def _best_frames(found: Sequence[Candidate], samples: dict[int, Sample]) -> list
     return list(kept.values())
 
 
-def _same_content(query: Sample, other: Sample) -> bool:
-    """Tell whether a sample is the query itself, or another picture of the very same bytes."""
-    if query.kind is not Kind.IMAGE:
-        return query.id == other.id
-    return query.sha256 == other.sha256 and other.kind is Kind.IMAGE
+def _of(hits: Sequence[Hit], absent: Mapping[int, Absence]) -> dict[int, Absence]:
+    return {hit.sample.id: absent[hit.sample.id] for hit in hits if hit.sample.id in absent}
 
 
-def _query_of(sample: Sample) -> Query:
-    return Query(path=sample.path, sha256=sample.sha256, width=sample.width, height=sample.height)
+def _query_of(sample: Sample, absent: Mapping[int, Absence]) -> Query:
+    return Query(
+        path=sample.path,
+        sha256=sample.sha256,
+        width=sample.width,
+        height=sample.height,
+        available=sample.id not in absent,
+    )

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any, TypeVar
 
-from indexer.types import Sample
+from indexer.types import Absence, Sample
 from search.verdict import COPIES, Verdict
 
 
@@ -53,14 +54,32 @@ class Hit:
         return self.verdict not in (Verdict.UNRELATED, Verdict.NOT_ASSESSABLE)
 
 
+H = TypeVar("H", bound=Hit)
+
+
+def without_files(hits: Sequence[H], absent: Mapping[int, Absence]) -> tuple[H, ...]:
+    """Return hits that say which samples' files are not there any more, by the samples' ids."""
+    return tuple(
+        replace(hit, sample=hit.sample.without_file(absent[hit.sample.id]))
+        if hit.sample.id in absent
+        else hit
+        for hit in hits
+    )
+
+
 @dataclass(frozen=True, kw_only=True)
 class Query:
-    """What was searched for."""
+    """What was searched for.
+
+    ``available`` is False for a sample whose file could not be opened: it was searched for by its
+    stored vector, and no pixels were compared.
+    """
 
     path: str
     sha256: str
     width: int
     height: int
+    available: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,12 +113,13 @@ class Timing:
 
 @dataclass(frozen=True, kw_only=True)
 class SearchResult:
-    """The answer to one query."""
+    """The answer to one query; ``unavailable`` candidates' files could not be opened."""
 
     query: Query
     index: Searched
     completeness: Completeness
     hits: tuple[Hit, ...]
+    unavailable: int = 0
     timing_ms: Timing
 
     @property
@@ -109,4 +129,5 @@ class SearchResult:
 
     def to_json(self) -> dict[str, Any]:
         """Return the answer as plain JSON values."""
-        return asdict(self)
+        told = {one.name: getattr(self, one.name) for one in fields(SearchResult)}
+        return asdict(SearchResult(**told))

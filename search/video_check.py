@@ -55,7 +55,7 @@ def check_times(
     for place, (time_s, _) in enumerate(times):
         candidates = range(place * len(AROUND), (place + 1) * len(AROUND))
         best = max(candidates, key=lambda at: _likeness(first[place], second[at]))
-        found = compare_decoded(first[place], second[best])
+        found = compare_decoded(first[place], second[best]).comparison
         checked.append(
             CheckedFrame(
                 query_s=time_s,

@@ -10,10 +10,11 @@ import numpy as np
 
 from indexer.errors import UnavailableError, UsageError
 from indexer.originals import Originals
-from indexer.types import Int64
+from indexer.types import Absence, Int64, Sample
 from search.evidence import NEEDED_SIDE
 from search.query import Clock, Searcher
 from search.restriction import allowed_ids
+from search.results import without_files
 from search.video_check import check_times, chosen_times, verdict_of
 from search.video_clip import Clip, ClipReader, Frames, Indexed, indexed
 from search.video_compare import Laid, best_match, judged, lay, matched
@@ -50,7 +51,7 @@ class VideoSearcher:
 
     def search(
         self,
-        path: Path,
+        query: Path | Sample,
         *,
         k: int = 10,
         where: str | None = None,
@@ -60,6 +61,9 @@ class VideoSearcher:
     ) -> VideoSearchResult:
         """Return the ``k`` videos and pictures that share most with a video.
 
+        A sample is searched for by its whole video; where that is not there any more as it was, by
+        its stored vectors, and no frames are compared.
+
         ``score`` of a hit is the mean cosine of the matched frames. A ``reader`` that is given
         reads the video, within its limits and until it is halted. Raise MediaError where the
         video cannot be read, UsageError where an option makes no sense.
@@ -67,40 +71,58 @@ class VideoSearcher:
         if reader is None:
             with ClipReader(self._encoder) as reader:
                 return self.search(
-                    path, k=k, where=where, min_score=min_score, verify=verify, reader=reader
+                    query, k=k, where=where, min_score=min_score, verify=verify, reader=reader
                 )
         if k < 1:
             raise UsageError(f"expected at least one hit to be asked for, got -k {k}")
         _ = self._encoder.device
         clock = Clock()
-        clip = reader.read(path)
-        query = reader.frames(clip, at_least=NEEDED_SIDE)
+        clip, available = self._read(query, reader)
         clock.lap("embed")
         allowed = allowed_ids(self._reader.catalog, where)
         found = [one for one in self._aligned(clip, k, allowed) if _reaches(one, min_score)]
         clock.lap("retrieve")
-        looked_at = VERIFIED if verify else 0
+        frames = reader.frames(clip, at_least=NEEDED_SIDE)
+        looked_at = VERIFIED if verify and available else 0
         hits = [
-            self._hit(one, self._checked(query, one) if place < looked_at else ())
+            self._hit(one, self._checked(frames, one) if place < looked_at else ())
             for place, one in enumerate(found[: max(k, VERIFIED)])
         ]
         hits.sort(key=lambda hit: (-hit.confidence, -hit.score, hit.sample.id))
+        shown = [replace(hit, rank=at) for at, hit in enumerate(hits[:k], start=1)]
+        absent = self._originals.absent([hit.sample for hit in shown if hit.sample.available])
+        lost = {hit.sample.id for hit in hits if not hit.sample.available} | absent.keys()
         clock.lap("verify")
         searched, completeness = self._searcher.scope()
         return VideoSearchResult(
             query=VideoQuery(
-                path=clip.path,
+                path=query.path if isinstance(query, Sample) else clip.path,
                 sha256=clip.sha256,
                 width=clip.width,
                 height=clip.height,
+                available=available,
                 duration_s=clip.track.duration,
                 frames=len(clip.track),
             ),
             index=searched,
             completeness=completeness,
-            hits=tuple(replace(hit, rank=at) for at, hit in enumerate(hits[:k], start=1)),
+            hits=without_files(shown, absent),
+            unavailable=len(lost),
             timing_ms=clock.timing(),
         )
+
+    def _read(self, query: Path | Sample, reader: ClipReader) -> tuple[Clip, bool]:
+        """Return a query's clip, and whether it is of its file; raise what reading that does."""
+        if isinstance(query, Path):
+            return reader.read(query), True
+        try:
+            clip = reader.read(self._originals.path(query))
+            if clip.sha256 == query.sha256:
+                return clip, True
+        except UnavailableError:
+            pass
+        stored = next(indexed(self._reader.catalog, self._space, [query.sha256]))
+        return Clip(query.path, query.sha256, query.width, query.height, stored.track), False
 
     def _aligned(self, clip: Clip, k: int, allowed: Int64 | None) -> list[_Found]:
         """Return the videos nearest to the query's frames, the best aligned first."""
@@ -119,7 +141,8 @@ class VideoSearcher:
             aligned, key=lambda one: (not one.laid.exact, -one.laid.value, -one.laid.score)
         )
 
-    def _checked(self, query: Frames, found: _Found) -> tuple[CheckedFrame, ...]:
+    def _checked(self, query: Frames, found: _Found) -> tuple[CheckedFrame, ...] | Absence:
+        """Compare frames of the query with a video's, or say why that cannot be had."""
         laid = found.laid
         if laid.exact or not laid.segments:
             return ()
@@ -128,11 +151,12 @@ class VideoSearcher:
         there = partial(self._originals.frames, sample, at_least=NEEDED_SIDE)
         try:
             return check_times(query, there, times)
-        except UnavailableError:
-            return ()
+        except UnavailableError as error:
+            return error.why
 
-    def _hit(self, found: _Found, checked: tuple[CheckedFrame, ...]) -> VideoHit:
+    def _hit(self, found: _Found, looked_at: tuple[CheckedFrame, ...] | Absence) -> VideoHit:
         sample = self._reader.catalog.samples([found.sample])[0]
+        checked = () if isinstance(looked_at, Absence) else looked_at
         verdict, confidence = judged(found.laid, verdict_of(checked))
         return VideoHit(
             rank=1,
@@ -140,7 +164,7 @@ class VideoSearcher:
             confidence=confidence,
             probability=None,
             verdict=verdict,
-            sample=sample,
+            sample=sample.without_file(looked_at) if isinstance(looked_at, Absence) else sample,
             match=best_match(checked),
             video=matched(found.laid, checked, Path(sample.path).name, verdict),
         )

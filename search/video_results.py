@@ -73,12 +73,13 @@ class VideoHit(Hit):
 
 @dataclass(frozen=True, kw_only=True)
 class VideoSearchResult:
-    """The answer to a search with a video."""
+    """The answer to a search with a video, as `search.results.SearchResult` is to a picture."""
 
     query: VideoQuery
     index: Searched
     completeness: Completeness
     hits: tuple[VideoHit, ...]
+    unavailable: int = 0
     timing_ms: Timing
 
     @property

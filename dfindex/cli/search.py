@@ -97,9 +97,9 @@ def _shown(result: Answer, opened: Index, limited: bool, report: str | None, as_
 def _write_report(path: Path, result: Answer, opened: Index) -> None:
     from dfindex.report import write_report
     from dfindex.video_report import write_video_report
-    from search.results import SearchResult
+    from search.evidence import ExaminedResult
 
-    if isinstance(result, SearchResult):
+    if isinstance(result, ExaminedResult):
         write_report(path, result, opened.originals)
     else:
         write_video_report(path, result, opened.originals)

@@ -208,6 +208,7 @@ def as_json(value: Any) -> Response:
 
     JSON knows no number for what is not finite: that is null.
     """
+    value = value.to_json() if hasattr(value, "to_json") else value
     try:
         content = _dumped(value)
     except ValueError:

@@ -31,6 +31,7 @@ class FoundGroups:
 
     groups: list[dict[str, Any]]
     pairs_checked: int
+    unavailable: int
 
 
 _Key = tuple[State, Question]

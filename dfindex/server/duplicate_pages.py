@@ -40,7 +40,7 @@ async def list_duplicates(
             "ask again",
             headers={"Retry-After": "10"},
         )
-    return as_json({"groups": found.groups, "pairs_checked": found.pairs_checked})
+    return as_json(vars(found))
 
 
 @duplicate_pages.get("/duplicates")
@@ -68,6 +68,7 @@ async def show(
         previous=max(0, start - _SHOWN) if start else None,
         here=given({**vars(question), "start": start or None}),
         pairs_checked=shown.pairs_checked if shown else None,
+        unavailable=shown.unavailable if shown else 0,
         looking=None if found else service.groups.progress,
         asked={"min_score": min_score, "where": where},
     )

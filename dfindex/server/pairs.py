@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from dfindex.index import Index
@@ -12,11 +13,13 @@ from dfindex.layers import Layers, layers_of
 from dfindex.server.errors import Problem
 from dfindex.server.media import gone, path_of
 from dfindex.server.service import Service, unknown_sample
-from indexer.decode import decode_image
+from indexer.decode import DecodedImage, decode_image
+from indexer.decode_scales import Scales
 from indexer.errors import MediaError
 from indexer.files import read_unchanged
 from indexer.types import Sample
-from search.compare import Comparison, compare_images
+from search.compare import Comparison
+from search.evidence import NEEDED_SIDE, compare_decoded
 
 _ENOUGH = 700  # pixels of the shorter side: what the layers show
 
@@ -34,7 +37,7 @@ class Side:
 
 @dataclass(frozen=True, kw_only=True)
 class Pair:
-    """A comparison as the page shows it; ``size`` is that of the first picture as compared."""
+    """A comparison as the page shows it; ``size`` is that of the first picture."""
 
     comparison: Comparison
     layers: Layers
@@ -88,9 +91,12 @@ def _sample_side(index: Index, ref: str, sample_id: int) -> Side:
 
 def _compared(a: Side, b: Side) -> Pair:
     first, second = _bytes(a), _bytes(b)
-    pictures = tuple(decode_image(data, at_least=_ENOUGH) for data in (first, second))
-    images = (pictures[0].image, pictures[1].image)
-    comparison = compare_images(*images, same_bytes=first == second)
+    scales = [Scales(partial(_decoded, data)) for data in (first, second)]
+    judged = compare_decoded(
+        *(one.at_least(NEEDED_SIDE) for one in scales), same_bytes=first == second
+    )
+    pictures = [one.at_least(_ENOUGH) for one in scales]
+    evidence = replace(judged, first=pictures[0], second=pictures[1])
     facts = tuple(
         {
             "size": f"{one.width} × {one.height}",
@@ -101,11 +107,15 @@ def _compared(a: Side, b: Side) -> Pair:
         for side, one, data in zip((a, b), pictures, (first, second), strict=True)
     )
     return Pair(
-        comparison=comparison,
-        layers=layers_of(*images, comparison),
-        size=images[0].size,
+        comparison=judged.comparison,
+        layers=layers_of(evidence),
+        size=(pictures[0].width, pictures[0].height),
         facts=(facts[0], facts[1]),
     )
+
+
+def _decoded(data: bytes, at_least: int) -> DecodedImage:
+    return decode_image(data, at_least=at_least)
 
 
 def _bytes(side: Side) -> bytes:

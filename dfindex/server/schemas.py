@@ -142,6 +142,7 @@ class DuplicatesAnswer(BaseModel):
 
     groups: list[DuplicateGroup]
     pairs_checked: int
+    unavailable: int
 
 
 _WORDS = {

@@ -22,7 +22,7 @@ from dfindex.server.encoding import Encoders
 from dfindex.server.errors import Problem
 from dfindex.server.live import LiveIndex, warm
 from dfindex.server.maps import Maps
-from dfindex.server.media import PictureCache, path_of
+from dfindex.server.media import PictureCache
 from dfindex.server.metrics import Metrics
 from dfindex.server.settings import ServerSettings
 from dfindex.server.uploads import Upload, UploadStore
@@ -265,15 +265,14 @@ def _searched_sample(
     found = index.catalog.samples([sample_id])
     if not found:
         raise unknown_sample(sample_id)
-    path = path_of(index, found[0])
     if found[0].kind is Kind.FRAME:
-        return _searched_clip(index, path, options, stop)
-    return _searched(index, path, options)
+        return _searched_clip(index, found[0], options, stop)
+    return _searched(index, found[0], options)
 
 
 def _searched_clip(
     index: Index,
-    query: Path,
+    query: Path | Sample,
     options: SearchOptions,
     stop: Stop,
     limits: Limits | None = None,
@@ -292,12 +291,11 @@ def _searched_clip(
         )
 
 
-def _searched(index: Index, query: Path, options: SearchOptions) -> SearchResult:
-    return index.search(
+def _searched(index: Index, query: Path | Sample, options: SearchOptions) -> SearchResult:
+    return index.searcher(options.space).search(
         query,
-        options.k,
+        k=options.k,
         where=options.where,
-        space=options.space,
         min_score=options.min_score,
         max_fpr=options.max_fpr,
         verify=options.verify,

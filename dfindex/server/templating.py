@@ -13,6 +13,7 @@ from jinja2 import Environment, FileSystemLoader, select_autoescape
 from starlette.responses import HTMLResponse
 
 import dfindex
+from dfindex import availability
 from dfindex.report import WORDS
 from dfindex.server.addresses import path_of, root_of
 from dfindex.server.settings import Role
@@ -28,6 +29,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters.update(basename=basename, size=size, clock=clock, day=day, given=given)
+    environment.filters.update(availability.WORDS)
     environment.globals.update(words=WORDS, version=dfindex.__version__)
     return environment
 

@@ -46,6 +46,7 @@ SAMPLE = record(
         "generator": optional(TEXT),
         "source": optional(TEXT),
         "available": {"type": "boolean"},
+        "absence": optional({"enum": ["gone", "changed", "unreadable"]}),
     }
 )
 
@@ -105,17 +106,27 @@ DUPLICATES = record(
             )
         ),
         "pairs_checked": COUNT,
+        "unavailable": COUNT,
     }
 )
 
 SEARCH = record(
     {
-        "query": record({"path": TEXT, "sha256": SHA256, "width": COUNT, "height": COUNT}),
+        "query": record(
+            {
+                "path": TEXT,
+                "sha256": SHA256,
+                "width": COUNT,
+                "height": COUNT,
+                "available": {"type": "boolean"},
+            }
+        ),
         "index": record(
             {"path": TEXT, "generation": COUNT, "space": TEXT, "fingerprint": FINGERPRINT}
         ),
         "completeness": record({"seen": COUNT, "indexed": COUNT, "failed": COUNT}),
         "hits": listing(HIT),
+        "unavailable": COUNT,
         "timing_ms": record(
             {"embed": NUMBER, "retrieve": NUMBER, "verify": NUMBER, "total": NUMBER}
         ),

@@ -1,10 +1,15 @@
 """The overlay picture: what is drawn where, checked at the pixels."""
 
+from dataclasses import replace
+
 import numpy as np
+import pytest
 from PIL import Image
 
 from dfindex.render import ALTERED, CAPTION, DIMMED, MARGIN, PANEL, SHARED, overlay
+from indexer.decode import DecodedImage
 from search.compare import Comparison
+from search.evidence import Evidence
 from search.results import Match
 from search.verdict import Verdict
 
@@ -31,9 +36,16 @@ def comparison(boxes, transform):
     return Comparison(Verdict.ALTERED_COPY, 0.9, match, "half of it", mask, strength)
 
 
-def drawn(found):
-    grey = Image.new("RGB", SIZE, (128, 128, 128))
-    return np.asarray(overlay(grey, grey, found)).astype(int)
+def shown(size, colour, scale=1.0):
+    """Return a picture of an original size that was decoded at a scale."""
+    decoded = Image.new("RGB", tuple(round(side * scale) for side in size), colour)
+    return DecodedImage(decoded, *size, "PNG")
+
+
+def drawn(found, scale=1.0):
+    grey = (128, 128, 128)
+    evidence = Evidence(shown(SIZE, grey, scale), shown(SIZE, grey, scale / 2), found)
+    return np.asarray(overlay(evidence)).astype(int)
 
 
 def test_the_shared_area_keeps_its_light_and_the_rest_is_dimmed():
@@ -50,9 +62,18 @@ def test_the_shared_area_keeps_its_light_and_the_rest_is_dimmed():
     assert outline[:, second:].any()
 
 
-def test_the_altered_area_is_hot_and_boxed_in_both():
+@pytest.mark.parametrize("scale", [1.0, 0.5])
+def test_the_altered_area_is_hot_and_boxed_in_both(scale):
+    """Wherever the pictures were decoded smaller than they are, and the mask with them."""
     box = (100, 60, 120, 80)
-    canvas = drawn(comparison([box], np.eye(3)))
+    found = comparison([box], np.eye(3))
+    step = round(1 / scale)
+    found = replace(
+        found,
+        altered_mask=found.altered_mask[::step, ::step],
+        strength=found.strength[::step, ::step],
+    )
+    canvas = drawn(found, scale)
     middle = CAPTION + round(100 * FACTOR)
     for start in (MARGIN, 2 * MARGIN + PANEL):
         red, green, _ = canvas[middle, start + round(160 * FACTOR)]
@@ -64,6 +85,6 @@ def test_the_altered_area_is_hot_and_boxed_in_both():
 
 def test_pictures_without_a_match_are_shown_as_they_are():
     found = Comparison(Verdict.UNRELATED, 0.0, None, "no common structure found")
-    tall = overlay(Image.new("RGB", (100, 300), "white"), Image.new("RGB", SIZE, "white"), found)
+    tall = overlay(Evidence(shown((100, 300), "white"), shown(SIZE, "white"), found))
     assert tall.height > CAPTION + PANEL
     assert tall.width >= round(PANEL / 3) + PANEL + 3 * MARGIN
