@@ -144,7 +144,7 @@ class Detector:
     ) -> dict[bytes, Answer]:
         batch = batch_size_for(self.encoder) if stored is None else 8
         answers: dict[bytes, Answer] = {}
-        of_frames: dict[bytes, list[float]] = {}
+        of_parts: dict[bytes, list[float]] = {}
         with DecodePool(
             workers=workers, preset=self.spec.preset, sampling=Sampling(), keypoints=False
         ) as pool:
@@ -159,15 +159,13 @@ class Detector:
                     assert stored is not None
                     logits = stored.logits(str(prepared.sha256))[None]
                     answers[raw] = Answer(odds=self._odds(logits), from_index=True)
-                elif prepared.span is None:
+                elif not prepared.is_part:
                     answers[raw] = Answer(odds=self._odds(read.head[None, self.spec.dim :]))
                 else:
                     odds = self._odds(read.head[None, self.spec.dim :])
-                    of_frames.setdefault(raw, []).append(odds)
-        # A video that could not be read to its end has a problem, and no answer.
-        videos = {
-            raw: Answer(odds=fmean(odds), frames=len(odds)) for raw, odds in of_frames.items()
-        }
+                    of_parts.setdefault(raw, []).append(odds)
+        # What could not be read to its end has a problem, and no answer.
+        videos = {raw: Answer(odds=fmean(odds), frames=len(odds)) for raw, odds in of_parts.items()}
         return videos | answers
 
     def _viewed(self, files: Iterable[FoundFile]) -> Iterator[tuple[bytes, Answer]]:

@@ -237,7 +237,7 @@ class _Collector:
             self._add_failure(prepared)
         elif read.vector is None or read.patches is None:
             self._link(prepared)
-        elif prepared.span is not None or self._is_new(prepared):
+        elif prepared.is_part or self._is_new(prepared):
             self._add_sample(read)
         if self._is_due():
             self._commit()
@@ -272,14 +272,14 @@ class _Collector:
         self._take(self._codec, read)
 
     def _take(self, codec: PatchCodec, read: Read) -> None:
-        """Have a sample committed; a frame only when its video is whole."""
+        """Have a sample committed; a frame or page only when its file is whole."""
         sample, prepared = _sample(codec, read), read.prepared
-        if prepared.span is None:
+        if not prepared.is_part:
             self._samples.append(sample)
             return
-        frames = self._assembly.add(sample, last=prepared.last)
-        if frames and self._is_new(prepared):
-            self._samples += frames
+        parts = self._assembly.add(sample, last=prepared.last)
+        if parts and self._is_new(prepared):
+            self._samples += parts
 
     def _fit_codec(self) -> None:
         """Fit a new space's patch compression to its first pictures."""
@@ -334,6 +334,8 @@ def _sample(codec: PatchCodec, read: Read) -> NewSample:
         patch_row=codec.encode(read.patches[None])[0],
         keypoint_row=prepared.keypoints,
         head_row=read.head,
+        page=prepared.page,
+        structure=prepared.structure,
         **_when(prepared.span),
     )
 

@@ -3,29 +3,40 @@
 from __future__ import annotations
 
 import io
-from functools import lru_cache
+from collections.abc import Callable
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
 from PIL import Image, ImageCms
 
+from indexer.depth import Deep
+from indexer.encoded_colour import Decoder, decoded, decoder_of
+from indexer.ground import Colour, Grounds, on_ground
+
 # Above this many pixels a picture is converted strip by strip and reduced on the way, so that it
 # is never held twice.
 STRIP_ABOVE = 24_000_000
 _STRIP_PIXELS = 4_000_000
-_WHITE = (255, 255, 255)
-_EIGHT_OF_SIXTEEN = ((np.arange(65536) + 128) // 257).astype(np.uint8)
 # Modes with transparency in a palette or multiplied in, and the plain ones they become.
 _PLAIN_ALPHA = {"La": "LA", "RGBa": "RGBA", "PA": "RGBA"}
+# Formats whose deep samples Pillow has scaled to all 16 bits, by what the file says.
+_SCALED = ("PPM", "JPEG2000")
+
+Change = Callable[[Image.Image], Image.Image]
 
 
-def to_srgb(image: Image.Image, at_least: int | None) -> Image.Image:
-    """Return a loaded picture of any mode as RGB in sRGB, with transparency on white.
+def to_srgb(
+    image: Image.Image, at_least: int | None, *, ground: Colour | None = None
+) -> Image.Image:
+    """Return a loaded picture of any mode as RGB in sRGB, laid on a ground where transparent.
 
-    Where ``at_least`` is given and the picture is large, it is reduced by a whole factor that
-    leaves its shorter side at least twice that many pixels.
+    The ground is by default one on which the content of the whole picture shows. Where
+    ``at_least`` is given and the picture is large, it is reduced by a whole factor that leaves its
+    shorter side at least twice that many pixels.
     """
-    convert = _Converter(image)
+    image = _in_eight_bits(image)
+    convert = _Converter(image, ground)
     if image.width * image.height <= STRIP_ABOVE:
         return convert(image)
     factor = 1 if at_least is None else max(1, min(image.size) // (2 * at_least))
@@ -39,70 +50,77 @@ def to_srgb(image: Image.Image, at_least: int | None) -> Image.Image:
     return result
 
 
-class _Converter:
-    """Converts strips of one picture, whose profile, palette and range are read once."""
+def count_edges(image: Image.Image, grounds: Grounds) -> None:
+    """Add a loaded picture of any mode to those that are to have one ground."""
+    plain = _with_plain_alpha(_in_eight_bits(image), image.info.get("transparency"))
+    if plain.mode in ("LA", "RGBA"):
+        grounds.add(plain)
 
-    def __init__(self, image: Image.Image) -> None:
+
+def _in_eight_bits(image: Image.Image) -> Image.Image:
+    """Return the picture itself, or what its deep grey samples show."""
+    if image.mode not in ("I", "F") and not image.mode.startswith("I;16"):
+        return image
+    values = np.asarray(image)
+    if image.format in _SCALED and image.mode == "I":
+        values = values.astype(np.uint16)
+    scaled = image.format in _SCALED and values.dtype == np.uint16
+    shown = Deep(values[..., None], scaled=scaled).shown()
+    shown.info = image.info
+    return shown
+
+
+def _with_plain_alpha(image: Image.Image, transparency: Any) -> Image.Image:
+    """Return a picture with its transparency, if it has any, in a channel."""
+    if image.mode in _PLAIN_ALPHA:
+        return image.convert(_PLAIN_ALPHA[image.mode])
+    if image.mode in ("P", "1", "L", "RGB") and transparency is not None:
+        image.info["transparency"] = transparency
+        return image.convert("RGBA")
+    return image
+
+
+class _Converter:
+    """Converts strips of one picture, whose profile, palette and ground are found once."""
+
+    def __init__(self, image: Image.Image, ground: Colour | None) -> None:
         self._transparency = image.info.get("transparency")
-        self._range = _value_range(image)
-        self._profile = _profile_transform(image)
+        self._change = _profile_change(image)
+        self._ground = ground or _ground_of(image)
 
     def __call__(self, strip: Image.Image) -> Image.Image:
-        if strip.mode in _PLAIN_ALPHA:
-            strip = strip.convert(_PLAIN_ALPHA[strip.mode])
-        if strip.mode in ("I", "F", "I;16", "I;16B", "I;16L", "I;16N"):
-            return self._from_depth(strip).convert("RGB")
-        if strip.mode in ("P", "1", "L", "RGB") and self._transparency is not None:
-            strip.info["transparency"] = self._transparency
-            strip = strip.convert("RGBA")
-        alpha = strip.getchannel("A") if strip.mode in ("RGBA", "LA") else None
+        strip = _with_plain_alpha(strip, self._transparency)
         colours = self._colours(strip)
-        if alpha is None:
+        if strip.mode not in ("RGBA", "LA"):
             return colours
-        white = Image.new("RGB", colours.size, _WHITE)
-        white.paste(colours, mask=alpha)
-        return white
+        return on_ground(colours, strip.getchannel("A"), self._ground)
 
     def _colours(self, strip: Image.Image) -> Image.Image:
-        if self._profile is not None:
-            mode, transform = self._profile
-            plain = strip if strip.mode == mode else strip.convert(mode)
-            return _applied(plain, transform)
+        if self._change is not None:
+            mode, change = self._change
+            return change(strip if strip.mode == mode else strip.convert(mode))
         if strip.mode == "LA":
             strip = strip.convert("L")
         return strip if strip.mode == "RGB" else strip.convert("RGB")
 
-    def _from_depth(self, strip: Image.Image) -> Image.Image:
-        """Scale 16-bit, 32-bit and floating-point grey to 8 bits."""
-        if strip.mode.startswith("I;16"):
-            return Image.fromarray(_EIGHT_OF_SIXTEEN[np.asarray(strip)])
-        low, high = self._range
-        values = np.asarray(strip).astype(np.float64)
-        values -= low
-        values *= 255 / (high - low)
-        np.nan_to_num(values, copy=False, posinf=255.0, neginf=0.0)
-        np.rint(values, out=values)
-        return Image.fromarray(np.clip(values, 0, 255, out=values).astype(np.uint8))
+
+def _ground_of(image: Image.Image) -> Colour:
+    grounds = Grounds()
+    count_edges(image, grounds)
+    return grounds.best()
 
 
-def _value_range(image: Image.Image) -> tuple[float, float]:
-    """Return what is black and what is white in a deep grey picture.
+def _profile_change(image: Image.Image) -> tuple[str, Change] | None:
+    """Return the mode in which a picture's colours change to those of sRGB, and how, or None."""
+    decoder = decoder_of(image.info)
+    if decoder is not None and image.mode not in ("CMYK", "LAB"):
+        return "RGB", partial(_by_decoder, decoder=decoder)
+    found = _profile_transform(image)
+    return None if found is None else (found[0], partial(_applied, transform=found[1]))
 
-    16-bit modes have their full range. 32-bit integers and floats carry no range of their own: by
-    what they hold they are taken as 0..1, 0..255 or 0..65535, or from their least to their most.
-    """
-    if image.mode.startswith("I;16"):
-        return 0.0, 65535.0
-    if image.mode not in ("I", "F"):
-        return 0.0, 255.0
-    extremes: Any = image.getextrema()
-    low, high = (float(value) for value in extremes)
-    if not np.isfinite([low, high]).all():
-        return 0.0, 1.0
-    for white in (1.0, 255.0, 65535.0):
-        if low >= 0 and high <= white and not (white == 1.0 and image.mode == "I"):
-            return 0.0, white
-    return low, high if high > low else low + 1
+
+def _by_decoder(strip: Image.Image, *, decoder: Decoder) -> Image.Image:
+    return Image.fromarray(decoded(np.asarray(strip), decoder))
 
 
 def _profile_transform(image: Image.Image) -> tuple[str, Any] | None:

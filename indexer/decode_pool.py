@@ -16,7 +16,7 @@ from indexer.video import Sampling
 
 __all__ = ["DecodePool", "Prepared"]
 
-FRAMES_AHEAD = 64  # of videos, decoded before they are asked for
+FRAMES_AHEAD = 64  # of videos, and pages, decoded before they are asked for
 
 
 class DecodePool(Closing):
@@ -125,7 +125,7 @@ class _Round:
         while (file := self.tasks.get()) is not None and not self.stopped.is_set():
             try:
                 for prepared in worker.read(file, self._known):
-                    if prepared.span is not None and not self._has_room():
+                    if prepared.is_part and not self._has_room():
                         return
                     self._results.put(prepared)
             except BaseException as error:  # handed to the caller's thread, which raises it
@@ -158,6 +158,6 @@ class _Round:
                 self.under_way -= 1
                 raise result
             self.under_way -= result.last
-            if result.span is not None:
+            if result.is_part:
                 self._room.release()
             yield result

@@ -44,8 +44,8 @@ class Prepared:
     """A file, read and shaped: ``pixels`` (size, size, 3) uint8 RGB, and a row of `Keypoints`.
 
     Without ``pixels`` there is either a ``problem``, or the content was known already. Of a video
-    there is one for each frame, with its ``span``; all but the ``last`` are followed by another,
-    or by a problem.
+    there is one for each frame, with its ``span``, of a file of several pictures one for each
+    ``page``; all but the ``last`` are followed by another, or by a problem.
     """
 
     file: FoundFile
@@ -56,8 +56,15 @@ class Prepared:
     format: str = ""
     problem: MediaError | None = None
     keypoints: UInt8 | None = None
+    structure: float | None = None
     span: Span | None = None
+    page: int | None = None
     last: bool = True
+
+    @property
+    def is_part(self) -> bool:
+        """Whether it is a frame or a page, and others may be of the same file."""
+        return self.span is not None or self.page is not None
 
 
 class DecodeProcess:
@@ -223,7 +230,9 @@ class DecodeProcess:
             result.height,
             result.format,
             keypoints=result.keypoints,
+            structure=result.structure,
             span=result.span,
+            page=result.page,
             last=result.last,
         )
 

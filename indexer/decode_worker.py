@@ -3,8 +3,8 @@
 Messages over the connection, in order: the parent sends a `Task`; the worker answers with the
 SHA-256 of the bytes, the parent whether to go on; the worker answers with a `Result` and, after
 it, the pixels as bare bytes, not to copy them on the way; with more of both for each further frame
-of a video. Where the task is to look at some times, a `Seen` and its pixels come for each of them.
-A `Problem` takes the place of any answer and ends them.
+of a video, or page. Where the task is to look at some times, a `Seen` and its pixels come for each
+of them. A `Problem` takes the place of any answer and ends them.
 """
 
 from __future__ import annotations
@@ -18,20 +18,19 @@ from multiprocessing.connection import Connection
 
 import cv2
 import numpy as np
-from PIL import Image
 
 from indexer.errors import MediaError
 from indexer.files import Limits
 from indexer.keypoints import Keypoints, keypoints
 from indexer.media import Media, Taken
 from indexer.preprocess import needed, prepare
+from indexer.structure import structure
 from indexer.types import Preset, Reason, Span, UInt8
 from indexer.video import Sampling
 
 MEMORY_LIMIT = 1700 << 20  # bytes of address space
 # The parent ends a worker that is late; by itself it ends only where the parent is gone.
 _GRACE_SECONDS = 10.0
-_NO_IMAGE = Image.new("RGB", (1, 1))  # what has been shaped need not be kept
 
 
 @dataclass(frozen=True)
@@ -78,15 +77,17 @@ class Opened:
 class Result:
     """What the original was; the pixels, (size, size, 3) uint8, follow as bare bytes.
 
-    ``keypoints`` are a row of `Keypoints`. A frame has a ``span``; ``last`` is False while more
-    frames of its video follow.
+    ``keypoints`` are a row of `Keypoints`, ``structure`` is in levels, see `indexer.structure`. A
+    frame has a ``span``, a page its number; ``last`` is False while more of its file follow.
     """
 
     width: int
     height: int
     format: str
     keypoints: UInt8
+    structure: float
     span: Span | None
+    page: int | None
     last: bool
 
 
@@ -139,7 +140,7 @@ def _serve(connection: Connection, task: Task, job: Job) -> None:
 def _send_pictures(connection: Connection, media: Media, job: Job) -> None:
     """Send one picture after the other; each waits for the next, to know whether it is the last."""
     shaped = _shaped(media, job)
-    waiting: tuple[Taken, UInt8, UInt8] | None = None
+    waiting: tuple[Result, UInt8] | None = None
     while True:
         try:
             with _for_at_most(job.limits.seconds + _GRACE_SECONDS):
@@ -148,10 +149,8 @@ def _send_pictures(connection: Connection, media: Media, job: Job) -> None:
             connection.send(_problem(error))
             return
         if waiting is not None:
-            taken, pixels, row = waiting
-            last = following is None
-            result = Result(taken.width, taken.height, taken.format, row, taken.span, last)
-            connection.send(result)
+            result, pixels = waiting
+            connection.send(replace(result, last=following is None))
             _write(connection.fileno(), pixels.data.cast("B"))
         if following is None:
             return
@@ -172,11 +171,24 @@ def _send_shown(connection: Connection, media: Media, look: Look, job: Job) -> N
         _write(connection.fileno(), memoryview(image.tobytes()))
 
 
-def _shaped(media: Media, job: Job) -> Iterator[tuple[Taken, UInt8, UInt8]]:
+def _shaped(media: Media, job: Job) -> Iterator[tuple[Result, UInt8]]:
     for taken in media.pictures(needed(job.preset)):
         pixels = np.ascontiguousarray(prepare(taken.image, job.preset))
-        found = keypoints(taken.image) if job.keypoints else Keypoints.none()
-        yield replace(taken, image=_NO_IMAGE), pixels, found.to_row()
+        yield _result(taken, job), pixels
+
+
+def _result(taken: Taken, job: Job) -> Result:
+    found = keypoints(taken.image) if job.keypoints else Keypoints.none()
+    return Result(
+        width=taken.width,
+        height=taken.height,
+        format=taken.format,
+        keypoints=found.to_row(),
+        structure=structure(taken.image),
+        span=taken.span,
+        page=taken.page,
+        last=False,
+    )
 
 
 def _write(descriptor: int, data: memoryview) -> None:

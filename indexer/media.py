@@ -4,27 +4,30 @@ from __future__ import annotations
 
 import hashlib
 import os
+import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
+from functools import cache
 
 from PIL import Image
 
 from indexer.closing import Closing
-from indexer.decode import DecodedImage, decode_image, peek_pixels
+from indexer.decode import DecodedImage, Pictures
 from indexer.errors import MediaError
 from indexer.files import Limits, check_bytes, open_file, read_rest
-from indexer.sniff import SNIFFED
+from indexer.sniff import VIDEO_HINT
 from indexer.types import Reason, Span
-from indexer.video import Sampling, Video, is_film, sampled, video_in
+from indexer.video import Sampling, Video, film_container, sampled, video_in
 from indexer.video_stills import Animation, FrameFolder, folder_digest, is_animation
 
 
 @dataclass(frozen=True)
 class Taken:
-    """A picture of a file: the whole of it, or a frame that stands for a part of a video.
+    """A picture of a file: the whole of it, a page, or a frame that stands for a part of a video.
 
-    ``width`` and ``height`` are those of the original; ``image`` may be smaller.
+    ``width`` and ``height`` are those of the original; ``image`` may be smaller; ``page`` counts
+    from 1 and is None where there is one picture.
     """
 
     image: Image.Image
@@ -32,6 +35,7 @@ class Taken:
     height: int
     format: str
     span: Span | None = None
+    page: int | None = None
 
 
 class Media(Closing):
@@ -44,7 +48,7 @@ class Media(Closing):
     def __init__(self, raw: bytes, limits: Limits, sampling: Sampling | None) -> None:
         self._limits = limits
         self._sampling = sampling
-        self._data = b""
+        self._pictures: Callable[[], Pictures] = _no_pictures
         self._open = ExitStack()
         self._source: Callable[[], Video] | None = None
         try:
@@ -64,10 +68,36 @@ class Media(Closing):
     def pictures(self, at_least: int) -> Iterator[Taken]:
         """Yield the pictures taken from the file, their shorter side ``at_least`` if it is."""
         if self._source is None or self._sampling is None:
-            one = decode_image(self._data, limits=self._limits, at_least=at_least)
-            yield Taken(one.image, one.width, one.height, one.format)
-            return
-        yield from _frames(self._opened(), self._sampling, at_least)
+            yield from self._stills(at_least)
+        else:
+            yield from _frames(self._opened(), self._sampling, at_least)
+
+    @property
+    def pages(self) -> int:
+        """How many pictures stand beside each other in the file; 1 for a video."""
+        return 1 if self._source is not None else self._pictures().pages
+
+    def page(self, number: int | None, at_least: int) -> DecodedImage:
+        """Return a page, from 1, or of None the only picture; raise MediaError for a video."""
+        return self._pictures().decode(number or 1, at_least)
+
+    def _stills(self, at_least: int) -> Iterator[Taken]:
+        pages = self.pages
+        deadline = time.monotonic() + self._limits.video_seconds
+        for number in range(1, pages + 1):
+            if time.monotonic() > deadline:
+                raise MediaError(
+                    Reason.TIMEOUT, f"page {number} of {pages} was not reached in time"
+                )
+            try:
+                one = self.page(number, at_least)
+            except MediaError as error:
+                if pages == 1:
+                    raise
+                message = f"page {number} of {pages}: {error.message}"
+                raise MediaError(error.reason, message) from error
+            page = number if pages > 1 else None
+            yield Taken(one.image, one.width, one.height, one.format, page=page)
 
     def shown(self, times: Sequence[float], at_least: int) -> list[DecodedImage]:
         """Return what is shown at rising times; of a picture, the picture."""
@@ -76,8 +106,7 @@ class Media(Closing):
     def at(self, times: Sequence[float], at_least: int) -> Iterator[DecodedImage]:
         """Yield what is shown at rising times; of a picture, the picture."""
         if self._source is None:
-            picture = decode_image(self._data, limits=self._limits, at_least=at_least)
-            yield from [picture] * len(times)
+            yield from [self.page(None, at_least)] * len(times)
             return
         video = self._opened()
         for one in video.at(times, at_least):
@@ -96,17 +125,24 @@ class Media(Closing):
             self._source = lambda: FrameFolder(raw, self._limits)
             return
         file = self._open.enter_context(open_file(raw))
-        if self._sampling is not None and is_film(file.read(SNIFFED)):
+        if self._sampling is not None and film_container(file):
             check_bytes(os.fstat(file.fileno()).st_size, self._limits.video_bytes)
             file.seek(0)
             self.sha256 = hashlib.file_digest(file, "sha256").hexdigest()
             self._source = lambda: video_in(file, self._limits)
             return
-        self._data = read_rest(file, self._limits.bytes)
-        self.sha256 = hashlib.sha256(self._data).hexdigest()
-        self.pixels = peek_pixels(self._data)
-        if self._sampling is not None and is_animation(self._data):
-            self._source = lambda: Animation(self._data, self._limits)
+        file.seek(0)
+        data = read_rest(file, self._limits.bytes)
+        self.sha256 = hashlib.sha256(data).hexdigest()
+        self._pictures = cache(lambda: Pictures(data, self._limits))
+        with suppress(MediaError):  # told when the pictures are asked for
+            self.pixels = self._pictures().pixels
+        if self._sampling is not None and is_animation(data):
+            self._source = lambda: Animation(data, self._limits)
+
+
+def _no_pictures() -> Pictures:
+    raise MediaError(Reason.UNSUPPORTED, VIDEO_HINT)
 
 
 def _frames(video: Video, sampling: Sampling, at_least: int) -> Iterator[Taken]:

@@ -32,16 +32,26 @@ class Originals:
 
     def open(self, sample: Sample, *, at_least: int) -> DecodedImage:
         """Decode what a sample shows, its shorter side ``at_least`` pixels if it is as large."""
-        return self.frames(sample, [sample.time_s or 0.0], at_least=at_least)[0]
+        return self._seen(
+            sample,
+            lambda media: (
+                media.shown([sample.time_s or 0.0], at_least)[0]
+                if sample.page is None
+                else media.page(sample.page, at_least)
+            ),
+        )
 
     def frames(
         self, sample: Sample, times: Sequence[float], *, at_least: int
     ) -> list[DecodedImage]:
         """Decode what a sample's file shows at rising times in seconds, as `open` does."""
+        return self._seen(sample, lambda media: media.shown(times, at_least))
+
+    def _seen(self, sample: Sample, look: Callable[[Media], T]) -> T:
         file, media = self._first(sample, _opened)
         with media:
             try:
-                return media.shown(times, at_least)
+                return look(media)
             except MediaError as error:
                 raise _unavailable([(file, Absence.UNREADABLE)]) from error
 

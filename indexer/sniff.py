@@ -6,19 +6,23 @@ import re
 import struct
 from dataclasses import dataclass
 
+from indexer.plugins import HEIF, JPEG_XL, RAW, Plugin
+
 
 @dataclass(frozen=True)
 class Kind:
     """What a file's first bytes say it is.
 
-    ``format`` is Pillow's name for it where dfindex reads it as a picture, ``container`` FFmpeg's
-    where it is a video; ``hint`` tells why it is no picture that can be read.
+    ``format`` is Pillow's name for it where dfindex reads it as a picture, by a ``plugin`` if it
+    has one, ``container`` FFmpeg's where it is a video; ``hint`` tells why it is no picture that
+    can be read.
     """
 
     name: str
     format: str = ""
     hint: str = ""
     container: str = ""
+    plugin: Plugin | None = None
 
     @property
     def accepted(self) -> bool:
@@ -26,11 +30,11 @@ class Kind:
         return bool(self.format)
 
 
-HEIC = "HEIC"  # read where its plug-in is installed
 SNIFFED = 4096  # bytes at a file's beginning that are looked at
 VIDEO_HINT = "expected a picture, but this is a video; compare and search it as one"
-RAW_HINT = "camera raw files are not developed; export them as TIFF, PNG or JPEG"
-_HEIC_HINT = "HEIC needs a plug-in: pip install 'dfindex[heic]'"
+CAMERA_RAW = Kind("a camera raw file", format="RAW", plugin=RAW)
+_HEIC = Kind("HEIC", format="HEIF", plugin=HEIF)
+_JPEG_XL = Kind("JPEG XL", format="JXL", plugin=JPEG_XL)
 
 _ACCEPTED = {
     b"\xff\xd8\xff": "JPEG",
@@ -41,7 +45,11 @@ _ACCEPTED = {
     b"MM\0*": "TIFF",
     b"II+\0": "TIFF",
     b"MM\0+": "TIFF",
+    b"\0\0\0\x0cjP  \r\n\x87\n": "JPEG2000",
+    b"\xff\x4f\xff\x51": "JPEG2000",
+    b"8BPS\0\1": "PSD",
 }
+_NAMES = {"JPEG2000": "JPEG 2000", "PSD": "Photoshop (PSD)"}
 # First bytes of videos, and what FFmpeg calls their containers.
 _VIDEO = {
     b"\x1aE\xdf\xa3": "matroska",
@@ -50,17 +58,29 @@ _VIDEO = {
     b"\0\0\1\xba": "mpeg",
     b"\0\0\1\xb3": "mpegvideo",
     b"0&\xb2u": "asf",
+    b"\0\0\1\xb0": "m4v",
+    b"\0\0\1\x0f": "vc1",
+    b"DKIF": "ivf",
+    b"YUV4MPEG2 ": "yuv4mpegpipe",
+    b"\x06\x0e\x2b\x34\x02\x05\x01\x01\x0d\x01\x02": "mxf",
+    b"\0\0\0\0\1\xbc": "gxf",
+    b"\x1f\x07\0": "dv",
+    b"\x12\0\x0a": "obu",
+    b".RMF\0": "rm",
+    b"\xb7\xd8\0\x20\x37\x49\xda\x11\xa6\x4e\0\x07\xe9\x5e\xad\x8d": "wtv",
+    b"nut/multimedia container\0": "nut",
 }
 _RAW = (b"FUJIFILMCCD-RAW", b"IIU\0", b"IIRO", b"IIRS", b"MMOR", b"FOVb", b"\0MRM")
+_JPEG_XL_BEGINNINGS = (b"\xff\x0a", b"\0\0\0\x0cJXL \r\n\x87\n")
 _OTHER_PICTURES = {
-    b"8BPS": "Photoshop (PSD)",
-    b"\xff\x0a": "JPEG XL",
-    b"\0\0\0\x0cJXL \r\n\x87\n": "JPEG XL",
-    b"\0\0\0\x0cjP  \r\n\x87\n": "JPEG 2000",
-    b"\xff\x4f\xff\x51": "JPEG 2000",
+    b"8BPS": "Photoshop (PSB)",
     b"\0\0\1\0": "ICO",
     b"DDS ": "DDS",
     b"v/1\x01": "OpenEXR",
+    b"#?RADIANCE": "Radiance HDR",
+    b"#?RGBE": "Radiance HDR",
+    b"II\xbc": "JPEG XR",
+    b"BPG\xfb": "BPG",
     b"qoif": "QOI",
     b"icns": "ICNS",
     b"gimp xcf": "GIMP",
@@ -68,10 +88,22 @@ _OTHER_PICTURES = {
     b"AT&TFORM": "DjVu",
 }
 _HEIF_BRANDS = (b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1", b"msf1")
+_SEQUENCES = {b"msf1", b"hevc", b"hevx"}
 # Boxes that open a QuickTime film from before there was a file type box.
 _QUICKTIME_BOXES = (b"moov", b"mdat", b"wide", b"skip", b"pnot")
 _BMP_HEADERS = (12, 16, 40, 52, 56, 64, 108, 124)
 _TS_PACKET = 188
+_MULTIPART = re.compile(
+    rb"\s*--[^\r\n]{1,100}\r?\n([^\r\n]{1,200}\r?\n)*?content-type:\s*image/jpeg", re.IGNORECASE
+)
+_HEVC = re.compile(rb"\x00\x00\x01[\x40\x42]\x01[\x00-\xff]")
+_H264 = re.compile(
+    rb"\x00\x00\x01[\x27\x47\x67][\x2c\x42\x4d\x53\x56\x58\x64\x6e\x76\x7a\x80\x8a\xf4]"
+)
+_MPEG4 = re.compile(rb"\x00\x00\x01[\x20-\x2f]")
+_NEXT_JPEG = re.compile(rb"\xff\xd9\x00{0,32}\xff\xd8\xff")
+_MARKER = re.compile(rb"\xff[^\x00\x01\xd0-\xd8\xff]")
+_PADDING = 64
 _PPM = re.compile(rb"P([1-6]\s+(#|\d)|7\s+(#|WIDTH)|[fF]\s+(#|\d)|y\s)")
 _SVG = re.compile(rb"\s*(<\?xml[^>]*>|<!--.*?-->|<!DOCTYPE[^>]*>|\s)*<svg[\s>]", re.DOTALL)
 
@@ -84,10 +116,12 @@ def named_kind(data: bytes) -> Kind | None:
 def _picture(data: bytes) -> Kind | None:
     # Canon's first raw format is a TIFF by its first bytes.
     if data[:4] == b"II*\0" and data[8:10] == b"CR":
-        return Kind("a camera raw file", hint=RAW_HINT)
+        return CAMERA_RAW
     for magic, name in _ACCEPTED.items():
         if data.startswith(magic):
-            return Kind(name, format=name)
+            return Kind(_NAMES.get(name, name), format=name)
+    if data.startswith(_JPEG_XL_BEGINNINGS):
+        return _JPEG_XL
     if data[:2] == b"BM" and _has_bmp_header(data):
         return Kind("BMP", format="BMP")
     return Kind("PPM", format="PPM") if _PPM.match(data[:64]) else None
@@ -105,7 +139,7 @@ def _container(data: bytes) -> Kind | None:
     if data[:4] == b"RIFF":
         return _riff(data[8:12])
     if data[4:8] == b"ftyp":
-        return _iso_media(data[8:12])
+        return _iso_media(data)
     for magic, container in _VIDEO.items():
         if data.startswith(magic):
             return _video(container)
@@ -114,6 +148,21 @@ def _container(data: bytes) -> Kind | None:
     # Packets of a camera's transport stream have a time of 4 bytes before them.
     if any(_is_transport_stream(data, before) for before in (0, 4)):
         return _video("mpegts")
+    return _stream(data)
+
+
+def _stream(data: bytes) -> Kind | None:
+    """Name a film without a container: pictures one after the other, as recorders write them."""
+    if _MULTIPART.match(data):
+        return _video("mpjpeg")
+    if data.startswith((b"\0\0\1", b"\0\0\0\1")):
+        # A stream is known by the parameters that its first picture cannot do without.
+        if _HEVC.search(data):
+            return _video("hevc")
+        if _H264.search(data):
+            return _video("h264")
+        if _MPEG4.search(data):
+            return _video("m4v")
     return None
 
 
@@ -132,19 +181,21 @@ def _riff(form: bytes) -> Kind | None:
     return _video("avi") if form == b"AVI " else None
 
 
-def _iso_media(brand: bytes) -> Kind:
-    if brand in (b"avif", b"avis"):
+def _iso_media(data: bytes) -> Kind:
+    """Name what the brands of an ISO media file say: sequences of pictures are read as films."""
+    major = data[8:12]
+    (size,) = struct.unpack_from(">I", data)
+    brands = {data[place : place + 4] for place in range(8, min(size, len(data)) - 3, 4)}
+    if major in (b"avif", b"avis") or (major in _HEIF_BRANDS and brands & {b"avif", b"avis"}):
         return Kind("AVIF", format="AVIF")
-    if brand in _HEIF_BRANDS:
-        return Kind(HEIC, hint=_HEIC_HINT)
-    if brand == b"crx ":
-        return Kind("a camera raw file", hint=RAW_HINT)
-    return _video("mov")
+    if major in _HEIF_BRANDS:
+        return _video("mov") if brands & _SEQUENCES else _HEIC
+    return CAMERA_RAW if major == b"crx " else _video("mov")
 
 
 def _foreign(data: bytes) -> Kind | None:
     if data.startswith(_RAW):
-        return Kind("a camera raw file", hint=RAW_HINT)
+        return CAMERA_RAW
     for magic, name in _OTHER_PICTURES.items():
         if data.startswith(magic):
             return _not_read(name)
@@ -154,3 +205,44 @@ def _foreign(data: bytes) -> Kind | None:
 def _not_read(name: str) -> Kind:
     hint = f"pictures of this format ({name}) are not read; convert it to PNG"
     return Kind(name, hint=hint)
+
+
+def is_motion_jpeg(data: bytes) -> bool:
+    """Tell a film of JPEGs, one behind the other, from a JPEG, whatever else may follow that.
+
+    The pictures of such a film have one size, and the first says nothing of those behind it.
+    """
+    if _NEXT_JPEG.search(data) is None:
+        return False
+    first = _jpeg_extent(data, 0)
+    if first is None or b"MPF\0" in data[: first.scan]:
+        return False
+    place = data.find(b"\xff\xd8", first.end, first.end + _PADDING)
+    second = _jpeg_extent(data, place) if place >= 0 else None
+    return second is not None and second.size == first.size
+
+
+@dataclass(frozen=True)
+class _Extent:
+    """Where a JPEG's first scan begins and the whole ends, and its size as in its header."""
+
+    scan: int
+    end: int
+    size: bytes
+
+
+def _jpeg_extent(data: bytes, place: int) -> _Extent | None:
+    """Follow the markers of a JPEG from its first to its last."""
+    size, scan = b"", 0
+    place += 2
+    while (found := _MARKER.search(data, place)) is not None:
+        marker, place = data[found.end() - 1], found.end()
+        if marker == 0xD9:
+            return _Extent(scan, place, size)
+        length = int.from_bytes(data[place : place + 2], "big")
+        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
+            size = data[place + 3 : place + 7]
+        elif marker == 0xDA:
+            scan = scan or place
+        place += length
+    return None

@@ -19,10 +19,11 @@ from PIL import Image
 
 from indexer.errors import MediaError
 from indexer.files import Limits, open_file, read_rest
-from indexer.sniff import SNIFFED, named_kind
+from indexer.sniff import SNIFFED, is_motion_jpeg, named_kind
 from indexer.types import Reason, Span
 
 DEFAULT_FRAMES = 12  # as detectors of face swaps sample a clip
+_TWO_JPEGS = 1 << 25  # bytes in which a second picture of a stream begins
 MOST_FRAMES = 2000  # of one video; what is asked for beyond is spaced more widely
 
 
@@ -72,12 +73,19 @@ class VideoFrame:
 
 
 class Video(Protocol):
-    """An open video; ``duration`` in seconds, ``width`` and ``height`` as it is shown."""
+    """An open video; ``duration`` in seconds, ``width`` and ``height`` as it is shown.
+
+    ``starts`` are the times of all frames, or empty where nobody has counted them.
+    """
 
     width: int
     height: int
     duration: float
     format: str
+
+    @property
+    def starts(self) -> Sequence[float]:
+        """See above."""
 
     def at(self, times: Sequence[float], at_least: int | None) -> Iterator[Shown]:
         """Yield the frame shown at each of rising ``times``, its shorter side ``at_least`` or more.
@@ -101,14 +109,13 @@ def open_video(path: bytes | Path, limits: Limits | None = None) -> Iterator[Vid
 
 def video_in(file: BufferedReader, limits: Limits) -> Video:
     """Return the video that an open file holds; raise MediaError as `open_video` does."""
-    file.seek(0)
-    kind = named_kind(file.read(SNIFFED))
-    file.seek(0)
-    if kind is None or not kind.container:
+    container = film_container(file)
+    if not container:
         raise MediaError(Reason.NOT_MEDIA, "the bytes are no video of a known kind")
     from indexer.video_film import Film
 
-    return Film(file, kind.container, limits)
+    file.seek(0)
+    return Film(file, container, limits)
 
 
 def holds_video(path: bytes | Path) -> bool:
@@ -119,15 +126,24 @@ def holds_video(path: bytes | Path) -> bool:
         if os.path.isdir(path):
             return bool(frame_paths(os.fsencode(path)))
         with open_file(path) as file:
-            return is_film(file.read(SNIFFED)) or is_animation(read_rest(file, Limits().bytes))
+            if film_container(file):
+                return True
+            file.seek(0)
+            return is_animation(read_rest(file, Limits().bytes))
     except (MediaError, OSError):
         return False
 
 
-def is_film(head: bytes) -> bool:
-    """Tell by a file's first bytes whether it is to be read as a film."""
-    kind = named_kind(head)
-    return kind is not None and bool(kind.container)
+def film_container(file: BufferedReader) -> str:
+    """Return FFmpeg's name for what an open file is, "" where it is not to be read as a film."""
+    file.seek(0)
+    kind = named_kind(file.read(SNIFFED))
+    if kind is None:
+        return ""
+    if kind.format == "JPEG":
+        file.seek(0)
+        return "mjpeg" if is_motion_jpeg(file.read(_TWO_JPEGS)) else ""
+    return kind.container
 
 
 def sampled(
@@ -149,6 +165,8 @@ def sampled(
 
 
 def _edges(video: Video, sampling: Sampling) -> list[float]:
+    if sampling.fps is None and 0 < len(video.starts) <= sampling.frames:
+        return [*video.starts, video.duration]  # each frame, however short it is shown
     if not sampling.scenes:
         return sampling.edges(video.duration)
     from indexer.video_scenes import scene_edges

@@ -24,13 +24,14 @@ from indexer.errors import MediaError
 from indexer.files import Limits
 from indexer.types import Reason
 from indexer.video import Shown
-from indexer.video_picture import picture, shown_size
+from indexer.video_picture import picture, shown_size, turn_of
 
 BACK_OFF = (0.0, 1.0, 10.0)  # seconds before a time at which a key frame for it is looked for
 WALKED = 3.0  # seconds that are decoded rather than jumped, where key frames are not known
 MOST_ERRORS = 200  # broken packets in a row
 SOONER = 1e-6  # seconds by which two times may differ and be the same
 _USUAL_RATE = 25
+_UNTIMED = ("mpjpeg",)  # what FFmpeg says of its times is when it read them
 _ENCRYPTED_TAGS = ("encv", "drmi")  # what an MP4 file may call an enciphered stream
 _TRANSPARENT_DECODERS = {"vp8": "libvpx", "vp9": "libvpx-vp9"}  # the usual ones see no alpha
 _ENCRYPTED = "the film is encrypted; index it deciphered"
@@ -49,28 +50,45 @@ class Film:
 
     def __init__(self, file: BufferedReader, container: str, limits: Limits) -> None:
         av.logging.set_level(None)
+        self._file = file
+        self._is_untimed = container in _UNTIMED
         self.format = container.upper()
+        self.starts: Sequence[float] = ()
         self._limits = limits
         self._deadline = time.monotonic() + limits.video_seconds
         self._errors = 0
         with _translated():
-            self._container = av.open(file, format=container, metadata_errors="ignore")
-            self._stream = _picture_stream(self._container)
-            self._decoder = _transparent(self._stream) or self._stream.codec_context
+            self._open()
             self._frames = self._decoded()
             first = next(self._frames, None)
             if first is None:
                 raise _nothing_to_see(self._errors)
             self._origin = first.seconds
-            self.width, self.height = shown_size(first.frame, self._ratio)
+            self._is_untimed |= first.frame.pts is None and first.frame.dts is None
+            self._turn = turn_of(first.frame)
+            self.width, self.height = shown_size(first.frame, self._ratio, self._turn)
             check_pixels(first.frame.width, first.frame.height, limits)
             self.duration = self._end() - self._origin
-            self._current, self._ahead = first, next(self._frames, None)
+            self._current = first
+            self._ahead = None if self._is_untimed else next(self._frames, None)
             self._jump(0.0)
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Let go of the file, and of frames and decoders, each of which holds threads.
+
+        They stand in a circle with this object, which the collector of garbage breaks too late.
+        """
         self._container.close()
+        for name in ("_frames", "_current", "_ahead", "_decoder", "_stream"):
+            vars(self).pop(name, None)
+
+    def _open(self) -> None:
+        """Open the file at its beginning."""
+        self._file.seek(0)
+        container = self.format.lower()
+        self._container = av.open(self._file, format=container, metadata_errors="ignore")
+        self._stream = _picture_stream(self._container)
+        self._decoder = _transparent(self._stream) or self._stream.codec_context
 
     def at(self, times: Sequence[float], at_least: int | None) -> Iterator[Shown]:
         """See `indexer.video.Video.at`."""
@@ -97,7 +115,7 @@ class Film:
         check_pixels(frame.width, frame.height, self._limits)
         return Shown(
             max(0.0, self._current.seconds - self._origin),
-            picture(frame, self._ratio, at_least),
+            picture(frame, self._ratio, at_least, self._turn),
         )
 
     @property
@@ -116,6 +134,8 @@ class Film:
 
     def _is_far(self, wanted: float) -> bool:
         """Tell whether there is a key frame nearer to a time than the current frame."""
+        if self._is_untimed:
+            return False
         entries = self._stream.index_entries
         if not len(entries):
             return wanted + self._origin - self._current.seconds > WALKED
@@ -124,10 +144,23 @@ class Film:
 
     def _jump(self, wanted: float) -> None:
         """Go to the nearest key frame that is shown by a time, or to the first frame of all."""
+        if self._is_untimed:
+            self._rewind()
+            return
         for back in BACK_OFF:
             if self._lands(self._stamp(wanted - back)) and self._is_shown_by(self._current, wanted):
                 return
         self._lands(min(0, self._stamp(0.0)))
+
+    def _rewind(self) -> None:
+        """Go to the first frame of a stream without times, which can be counted from there only.
+
+        FFmpeg does not seek in such streams.
+        """
+        self._container.close()
+        self._open()
+        self._frames = self._decoded()
+        self._current, self._ahead = next(self._frames), next(self._frames, None)
 
     def _lands(self, stamp: int) -> bool:
         """Seek to the key frame before a time; tell whether a frame follows it."""
@@ -173,7 +206,7 @@ class Film:
 
     def _time(self, frame: Any, last: float | None) -> float:
         stamp = frame.pts if frame.pts is not None else frame.dts
-        if stamp is not None:
+        if stamp is not None and not self._is_untimed:
             return float(stamp * (frame.time_base or self._stream.time_base))
         return 0.0 if last is None else last + self._frame_seconds
 
@@ -198,6 +231,10 @@ class Film:
 
     def _end(self) -> float:
         """Return when the last frame has been shown, as its data say and not a header."""
+        if self._is_untimed:
+            self._container.close()
+            self._open()
+            return self._frame_seconds * sum(1 for one in self._packets() if one.size)
         for stamp in (self._declared_end(), 0):
             if stamp is None:
                 continue

@@ -19,7 +19,7 @@ _HIGH_DEFINITION = 720  # lines from which an unnamed colour matrix is the one o
 _WIDEST_PIXEL = 4  # a pixel's sides differ by at most this; else the header is wrong
 _GROUND = (128, 128, 128)  # under what is transparent: neither white nor black vanishes on it
 _DISPLAY_MATRIX = "DISPLAYMATRIX"
-# What a display matrix does to a picture, by what becomes of its axes; see `_turn`.
+# What a display matrix does to a picture, by what becomes of its axes; see `turn_of`.
 _TURNS = {
     (False, False, False): None,
     (False, True, False): Image.Transpose.FLIP_LEFT_RIGHT,
@@ -44,9 +44,15 @@ _LYING = (
 )
 
 
-def picture(frame: Any, ratio: Fraction | None, at_least: int | None) -> Image.Image:
+def picture(
+    frame: Any,
+    ratio: Fraction | None,
+    at_least: int | None,
+    turn: Image.Transpose | None = None,
+) -> Image.Image:
     """Return a frame as it is shown; ``ratio`` is the width of its pixels to their height.
 
+    ``turn`` is the film's, see `turn_of`.
     ``at_least`` is the shorter side, in pixels, that is needed: large frames are reduced, but
     never below twice that.
     """
@@ -59,16 +65,15 @@ def picture(frame: Any, ratio: Fraction | None, at_least: int | None) -> Image.I
     image = _in_srgb(frame, options)
     if _widens(ratio):
         image = image.resize((max(1, round(image.width * float(ratio or 1))), image.height))
-    turn = _turn(frame)
     return image if turn is None else image.transpose(turn)
 
 
-def shown_size(frame: Any, ratio: Fraction | None) -> tuple[int, int]:
+def shown_size(frame: Any, ratio: Fraction | None, turn: Image.Transpose | None) -> tuple[int, int]:
     """Return the width and height at which a frame is shown."""
     width, height = frame.width, frame.height
     if _widens(ratio):
         width = max(1, round(width * float(ratio or 1)))
-    return (height, width) if _turn(frame) in _LYING else (width, height)
+    return (height, width) if turn in _LYING else (width, height)
 
 
 def _in_srgb(frame: Any, options: dict[str, Any]) -> Image.Image:
@@ -97,8 +102,11 @@ def _colour_options(frame: Any) -> dict[str, Any]:
     return {"src_colorspace": guess, "dst_colorspace": guess}
 
 
-def _turn(frame: Any) -> Image.Transpose | None:
-    """Return how a frame is to be turned or mirrored: its display matrix, by whole right angles.
+def turn_of(frame: Any) -> Image.Transpose | None:
+    """Return how a film is to be turned or mirrored: its display matrix, by whole right angles.
+
+    Ask for one frame of a film only: in PyAV one that was asked for what lies beside it is held,
+    with its pixels, until the collector of garbage comes by.
 
     The matrix, of 16.16 fixed-point numbers, takes (x, y) to (a x + c y, b x + d y).
     """

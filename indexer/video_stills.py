@@ -1,4 +1,4 @@
-"""Videos made of pictures: GIF and WebP animations through Pillow, and folders of frames."""
+"""Videos made of pictures: animations that Pillow reads, and folders of frames."""
 
 from __future__ import annotations
 
@@ -12,17 +12,18 @@ from collections.abc import Iterator, Sequence
 
 from PIL import Image
 
-from indexer.colour import to_srgb
+from indexer.colour import count_edges, to_srgb
 from indexer.corpus import is_frame_name
 from indexer.decode import DecodedImage, check_pixels, decode_image
 from indexer.decode_calm import calm
 from indexer.errors import MediaError
 from indexer.files import Limits, read_file
+from indexer.ground import Grounds
 from indexer.sniff import named_kind
 from indexer.types import Reason
 from indexer.video import Shown
 
-ANIMATED = ("GIF", "WEBP")
+ANIMATED = ("GIF", "WEBP", "PNG", "AVIF")
 FOLDER_RATE = 25.0  # frames a second that a folder of frames is taken to have
 _SHORTEST = 0.02  # seconds: what asks for less is shown for a tenth of a second, as browsers do
 _USUAL = 0.1
@@ -41,44 +42,51 @@ def is_animation(data: bytes) -> bool:
 
 
 class Animation:
-    """An animated picture; see `indexer.video.Video`. A frame that is broken ends it."""
+    """An animated picture; see `indexer.video.Video`. A frame that is broken ends it.
+
+    The cover of an animated PNG that is not one of its frames comes before them. Where frames are
+    transparent all are laid on one ground.
+    """
 
     def __init__(self, data: bytes, limits: Limits) -> None:
         self._data = data
         self._deadline = time.monotonic() + limits.video_seconds
-        self._starts: list[float] = []
+        self.starts: list[float] = []
+        grounds = Grounds()
         end = 0.0
         for image, seconds in self._walk():
-            if not self._starts:
+            if not self.starts:
                 self.width, self.height = image.size
                 self.format = str(image.format)
                 check_pixels(self.width, self.height, limits)
-            self._starts.append(end)
+            count_edges(image, grounds)
+            self.starts.append(end)
             end += seconds
-        if not self._starts:
+        if not self.starts:
             raise MediaError(Reason.TRUNCATED, "not one frame of the animation can be decoded")
         self.duration = end
+        self._ground = grounds.best()
 
     def close(self) -> None:
         """Let go of nothing: the bytes are the caller's."""
 
     def at(self, times: Sequence[float], at_least: int | None) -> Iterator[Shown]:
         """See `indexer.video.Video.at`."""
-        wanted = [max(0, bisect_right(self._starts, one + 1e-6) - 1) for one in times]
+        wanted = [max(0, bisect_right(self.starts, one + 1e-6) - 1) for one in times]
         places = iter(wanted)
         place = next(places, None)
         for number, (image, _) in enumerate(self._walk()):
             if place == number:
-                upright = to_srgb(image.copy(), at_least)
+                upright = to_srgb(image.copy(), at_least, ground=self._ground)
             while place == number:
-                yield Shown(self._starts[number], upright)
+                yield Shown(self.starts[number], upright)
                 place = next(places, None)
             if place is None:
                 return
 
     def every(self, at_least: int | None) -> Iterator[Shown]:
         """See `indexer.video.Video.every`."""
-        return self.at(self._starts, at_least)
+        return self.at(self.starts, at_least)
 
     def _walk(self) -> Iterator[tuple[Image.Image, float]]:
         """Yield each frame and how long it is shown, up to the first that is broken."""
@@ -107,6 +115,7 @@ class FrameFolder:
             raise MediaError(Reason.NOT_MEDIA, "the folder holds no frames")
         first = self._decoded(0, None)
         self.width, self.height = first.width, first.height
+        self.starts = [place / FOLDER_RATE for place in range(len(self._paths))]
         self.duration = len(self._paths) / FOLDER_RATE
 
     def close(self) -> None:
@@ -120,7 +129,7 @@ class FrameFolder:
 
     def every(self, at_least: int | None) -> Iterator[Shown]:
         """See `indexer.video.Video.every`."""
-        return self.at([place / FOLDER_RATE for place in range(len(self._paths))], at_least)
+        return self.at(self.starts, at_least)
 
     def _decoded(self, place: int, at_least: int | None) -> DecodedImage:
         data = read_file(self._paths[place], limits=self._limits)

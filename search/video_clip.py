@@ -114,9 +114,10 @@ class ClipReader(Closing):
             if one.problem is not None:
                 raise one.problem
             assert one.pixels is not None
-            frames.append(replace(one, pixels=None))
-            batch.append(one.pixels)
-            if len(batch) == BATCH or one.last:
+            if one.page in (None, 1):  # a page has no time: the first stands for its file
+                frames.append(replace(one, pixels=None))
+                batch.append(one.pixels)
+            if batch and (len(batch) == BATCH or one.last):
                 vectors.append(unit(self._encoder.encode(np.stack(batch)).cls))
                 batch = []
         return frames, np.concatenate(vectors)

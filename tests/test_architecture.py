@@ -25,9 +25,13 @@ BELOW = {
 # Inside indexer: the rung each part stands on. A part imports only lower rungs, or its own.
 RUNGS = [
     {"types", "errors", "closing", "disk", "quiet", "structure"},
-    {"files"},
+    {"files", "plugins", "depth", "ground"},
     {
         "corpus",
+        "formats",
+        "stills",
+        "wholeness",
+        "encoded_colour",
         "decode",
         "sniff",
         "colour",
