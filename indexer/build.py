@@ -13,13 +13,14 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from indexer.build_frames import Assembly
-from indexer.corpus import folder_label, walk
+from indexer.corpus import folder_label, folder_of, walk
 from indexer.decode_pool import DecodePool, Prepared
 from indexer.engines.local import Read, batch_size_for, extract, streams_for
 from indexer.errors import StoreError
 from indexer.files import Limits
 from indexer.labels import read_labels
-from indexer.store.changes import FailedFile, Label, LinkedFile
+from indexer.store.changes import Label, LinkedFile
+from indexer.store.file_table import FailedFile
 from indexer.store.labelling import assign_labels
 from indexer.store.patch_codec import PatchCodec
 from indexer.store.scan import Scan
@@ -124,6 +125,7 @@ def build(
     progress = progress or Silent()
     rows = read_labels(options.labels) if options.labels else []
     roots = [Path(root).absolute() for root in (*roots, *options.frame_folders)]
+    writer.catalog.add_roots(folder_of(root) for root in roots)
     scan = Scan(writer.catalog, space=encoder.spec.fingerprint, retry_failed=options.retry_failed)
     files = walk(roots, exclude=[writer.folder.path], frames=options.frame_folders)
     for seen in scan.add(files):
@@ -133,7 +135,7 @@ def build(
     tally = _read_all(writer, encoder, scan, options, progress) if pending else _Tally()
     missing = scan.missing(roots)
     pruned = writer.catalog.remove_paths([raw for raw, _ in missing]) if options.prune else 0
-    scan.mark_missing([] if options.prune else [raw for raw, _ in missing])
+    scan.remember([] if options.prune else [raw for raw, _ in missing])
     from_folders = _label_from_folders(writer) if options.label_from_folders else 0
     from_file = assign_labels(writer.catalog, rows)  # which overrules the folders
     writer.refresh_ann(encoder.spec.fingerprint)

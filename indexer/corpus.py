@@ -46,12 +46,15 @@ class FoundFile:
 
     ``raw`` is its absolute path as the system's bytes; ``path`` the same as text, with bytes that
     are no UTF-8 written as ``\xNN``; ``size`` in bytes; ``problem`` says why it cannot be read.
+    ``device`` and ``inode`` say which file it is, whatever links lead there.
     """
 
     raw: bytes
     path: str
     size: int
     mtime_ns: int
+    device: int | None = None
+    inode: int | None = None
     problem: MediaError | None = None
 
 
@@ -80,6 +83,12 @@ def walk(
 def as_text(raw: bytes) -> str:
     r"""Return a path for people: UTF-8, with other bytes as ``\xNN``."""
     return raw.decode("utf-8", "backslashreplace")
+
+
+def folder_of(path: Path) -> bytes:
+    """Return a folder's absolute path, or that of the folder a file lies in."""
+    absolute = _absolute(path)
+    return absolute if os.path.isdir(absolute) else os.path.dirname(absolute)
 
 
 def folder_label(path: str) -> tuple[str, str | None] | None:
@@ -135,9 +144,7 @@ class _Walker:
         if stat.S_ISDIR(status.st_mode):
             yield from self._enter(raw, (status.st_dev, status.st_ino), way)
         elif stat.S_ISREG(status.st_mode):
-            yield FoundFile(
-                raw=raw, path=as_text(raw), size=status.st_size, mtime_ns=status.st_mtime_ns
-            )
+            yield _found(raw, (status.st_dev, status.st_ino), status.st_size, status.st_mtime_ns)
         else:
             kind = _SPECIAL.get(stat.S_IFMT(status.st_mode), "not a file")
             yield _problem(raw, Reason.NOT_MEDIA, f"expected a file, but this is {kind}")
@@ -160,7 +167,7 @@ class _Walker:
         if any(raw == root or _is_below(raw, root) for root in self._frames):
             pictures = [name for name in names if is_frame_name(name)]
             if pictures:
-                yield _frame_folder(raw, pictures)
+                yield _frame_folder(raw, identity, pictures)
                 names = [name for name in names if not is_frame_name(name)]
         way.append(_Folder(identity, (os.path.join(raw, name) for name in names)))
 
@@ -170,7 +177,14 @@ def is_frame_name(name: bytes) -> bool:
     return os.path.splitext(name)[1].lower() in FRAME_SUFFIXES and not name.startswith(b".")
 
 
-def _frame_folder(raw: bytes, names: Sequence[bytes]) -> FoundFile:
+def _found(raw: bytes, identity: tuple[int, int], size: int, mtime_ns: int) -> FoundFile:
+    device, inode = identity
+    return FoundFile(
+        raw=raw, path=as_text(raw), size=size, mtime_ns=mtime_ns, device=device, inode=inode
+    )
+
+
+def _frame_folder(raw: bytes, identity: tuple[int, int], names: Sequence[bytes]) -> FoundFile:
     size, newest = 0, 0
     for name in names:
         try:
@@ -178,7 +192,7 @@ def _frame_folder(raw: bytes, names: Sequence[bytes]) -> FoundFile:
         except OSError:
             continue  # the decoder says what is wrong with it
         size, newest = size + status.st_size, max(newest, status.st_mtime_ns)
-    return FoundFile(raw=raw, path=as_text(raw), size=size, mtime_ns=newest)
+    return _found(raw, identity, size, newest)
 
 
 def _identity(path: bytes) -> tuple[int, int] | None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from indexer.corpus import FoundFile
-from indexer.errors import MediaError
 from indexer.store.catalog import Catalog, SegmentRecord
+from indexer.store.file_table import FailedFile, FileTable
+from indexer.store.roots import locate
 from indexer.store.segments import SegmentRow
 from indexer.types import EncoderSpec
 
@@ -20,15 +21,6 @@ class LinkedFile:
 
     file: FoundFile
     sha256: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class FailedFile:
-    """A file that could not be indexed."""
-
-    file: FoundFile
-    sha256: str | None
-    problem: MediaError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +50,18 @@ class Changes:
 
 class WritableCatalog(Catalog):
     """A catalog that can be changed."""
+
+    def follow_roots(self) -> None:
+        """Find the roots where they are now, and remember it."""
+        moved = [place for place in locate(self) if place.moved]
+        if moved:
+            with self.transaction():
+                self.files.note_places(moved)
+
+    @property
+    def files(self) -> FileTable:
+        """Its files; to be changed within a transaction."""
+        return FileTable(self)
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -91,30 +95,32 @@ class WritableCatalog(Catalog):
         with self.transaction():
             touched = [one.file.raw for one in changes.files]
             touched += [one.file.raw for one in changes.failed]
-            replaced = self._contents_of(touched)
+            replaced = self.files.contents(touched)
             if changes.segment is not None:
                 self._insert_segment(changes.segment, changes.rows)
-            self._insert_files(changes.files)
-            self._insert_failures(changes.failed)
+            self.files.put([(one.file, one.sha256) for one in changes.files])
+            self.files.put_failed(changes.failed)
             self._insert_labels(changes.labels)
             self._bury_without_path(replaced)
 
     def remove_paths(self, raws: Sequence[bytes]) -> int:
         """Forget files; samples left without one get a tombstone. Return how many files."""
         with self.transaction():
-            contents = self._contents_of(raws)
-            removed = self.query(
-                "INSERT INTO removals SELECT path, sha256, now()::TIMESTAMP FROM paths "
-                "WHERE raw IN (SELECT unnest($raws::BLOB[]))",
-                {"raws": list(raws)},
-            )[0][0]
-            for table in ("paths", "failures"):
-                self.query(
-                    f"DELETE FROM {table} WHERE raw IN (SELECT unnest($raws::BLOB[]))",
-                    {"raws": list(raws)},
-                )
+            contents = self.files.contents(raws)
+            removed = self.files.remove(raws)
             self._bury_without_path(contents)
-        return int(removed)
+        return removed
+
+    def move_paths(self, old: bytes, new: bytes) -> int:
+        """Take all that lies at or below ``old`` to be at ``new``; return how many files."""
+        with self.transaction():
+            return self.files.move(old, new)
+
+    def add_roots(self, folders: Iterable[bytes]) -> None:
+        """Keep the paths below some folders relative to them."""
+        if new := self.files.rootless(folders):
+            with self.transaction():
+                self.files.add_roots(new)
 
     def set_labels(self, labels: dict[str, Label]) -> None:
         """Label contents by SHA-256; an older label of the same content is replaced."""
@@ -147,23 +153,15 @@ class WritableCatalog(Catalog):
         self.query("DELETE FROM tombstones WHERE sample_id NOT IN (SELECT id FROM samples)")
         self.query(
             "DELETE FROM media WHERE sha256 NOT IN (SELECT sha256 FROM samples) "
-            "AND sha256 NOT IN (SELECT sha256 FROM paths WHERE sha256 IS NOT NULL)"
+            "AND sha256 NOT IN (SELECT sha256 FROM files WHERE sha256 IS NOT NULL)"
         )
-
-    def _contents_of(self, raws: Sequence[bytes]) -> list[str]:
-        rows = self.query(
-            "SELECT DISTINCT sha256 FROM paths "
-            "WHERE sha256 IS NOT NULL AND raw IN (SELECT unnest($raws::BLOB[]))",
-            {"raws": list(raws)},
-        )
-        return [row[0] for row in rows]
 
     def _bury_without_path(self, contents: Sequence[str]) -> None:
         self.query(
             """
             INSERT INTO tombstones SELECT id FROM samples
             WHERE sha256 IN (SELECT unnest($contents::VARCHAR[]))
-              AND sha256 NOT IN (SELECT sha256 FROM paths WHERE state = 'indexed')
+              AND sha256 NOT IN (SELECT sha256 FROM files WHERE state = 'indexed')
               AND id NOT IN (SELECT sample_id FROM tombstones)
             """,
             {"contents": list(contents)},
@@ -220,45 +218,6 @@ class WritableCatalog(Catalog):
                 "segment": record.id,
                 "id": ids,
                 "row": list(range(len(ids))),
-            },
-        )
-
-    def _insert_files(self, files: Sequence[LinkedFile]) -> None:
-        self._upsert_paths(
-            [(one.file, one.sha256, "indexed") for one in files],
-        )
-        self.query(
-            "DELETE FROM failures WHERE raw IN (SELECT unnest($raws::BLOB[]))",
-            {"raws": [one.file.raw for one in files]},
-        )
-
-    def _insert_failures(self, failed: Sequence[FailedFile]) -> None:
-        self._upsert_paths([(one.file, None, "failed") for one in failed])
-        self.query(
-            "INSERT OR REPLACE INTO failures SELECT unnest($raw::BLOB[]), "
-            "unnest($path::VARCHAR[]), unnest($sha::VARCHAR[]), unnest($reason::VARCHAR[]), "
-            "unnest($message::VARCHAR[]), now()::TIMESTAMP",
-            {
-                "raw": [one.file.raw for one in failed],
-                "path": [one.file.path for one in failed],
-                "sha": [one.sha256 for one in failed],
-                "reason": [one.problem.reason.value for one in failed],
-                "message": [one.problem.message for one in failed],
-            },
-        )
-
-    def _upsert_paths(self, rows: Sequence[tuple[FoundFile, str | None, str]]) -> None:
-        self.query(
-            "INSERT OR REPLACE INTO paths SELECT unnest($raw::BLOB[]), unnest($path::VARCHAR[]), "
-            "unnest($size::BIGINT[]), unnest($mtime::BIGINT[]), unnest($sha::VARCHAR[]), "
-            "unnest($state::VARCHAR[]), false",
-            {
-                "raw": [file.raw for file, _, _ in rows],
-                "path": [file.path for file, _, _ in rows],
-                "size": [file.size for file, _, _ in rows],
-                "mtime": [file.mtime_ns for file, _, _ in rows],
-                "sha": [sha256 for _, sha256, _ in rows],
-                "state": [state for _, _, state in rows],
             },
         )
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
+from pathlib import Path
 
 from duckdb import DuckDBPyConnection
 
 from indexer.errors import IndexFormatError
+from indexer.store.rooting import give_roots
 
-Migration = Callable[[DuckDBPyConnection], object]
+Migration = Callable[[DuckDBPyConnection, bytes], object]
 
 
-def _create(connection: DuckDBPyConnection) -> None:
+def _create(connection: DuckDBPyConnection, _: bytes) -> None:
     connection.execute(
         """
         CREATE TABLE meta (key VARCHAR PRIMARY KEY, value VARCHAR NOT NULL);
@@ -49,7 +52,7 @@ def _create(connection: DuckDBPyConnection) -> None:
     )
 
 
-def _remember_decisions(connection: DuckDBPyConnection) -> None:
+def _remember_decisions(connection: DuckDBPyConnection, _: bytes) -> None:
     # By content, so that they outlive a new scan; the smaller SHA-256 first.
     connection.execute(
         """
@@ -60,7 +63,7 @@ def _remember_decisions(connection: DuckDBPyConnection) -> None:
     )
 
 
-def _remember_orientations(connection: DuckDBPyConnection) -> None:
+def _remember_orientations(connection: DuckDBPyConnection, _: bytes) -> None:
     connection.execute(
         """
         CREATE TABLE orientations (
@@ -70,7 +73,7 @@ def _remember_orientations(connection: DuckDBPyConnection) -> None:
     )
 
 
-def _remember_what_frames_stand_for(connection: DuckDBPyConnection) -> None:
+def _remember_what_frames_stand_for(connection: DuckDBPyConnection, _: bytes) -> None:
     connection.execute(
         """
         ALTER TABLE samples ADD COLUMN from_s DOUBLE;
@@ -79,14 +82,27 @@ def _remember_what_frames_stand_for(connection: DuckDBPyConnection) -> None:
     )
 
 
-def _tell_pages_and_structure(connection: DuckDBPyConnection) -> None:
-    # Null: a file of one picture; not measured.
+def _tell_pages_structure_and_roots(connection: DuckDBPyConnection, index: bytes) -> None:
+    # A page is null in a file of one picture, structure where it was not measured, device and
+    # inode where they are not known.
     connection.execute(
         """
         ALTER TABLE samples ADD COLUMN page INTEGER;
         ALTER TABLE samples ADD COLUMN structure FLOAT;
+        CREATE TABLE roots (
+            id INTEGER PRIMARY KEY, absolute BLOB NOT NULL, relative BLOB NOT NULL);
+        CREATE TABLE files (
+            root INTEGER NOT NULL, rel BLOB NOT NULL, name VARCHAR NOT NULL,
+            size BIGINT NOT NULL, mtime_ns BIGINT NOT NULL, sha256 VARCHAR,
+            state VARCHAR NOT NULL, missing BOOLEAN NOT NULL DEFAULT false,
+            device UBIGINT, inode UBIGINT, PRIMARY KEY (root, rel));
+        CREATE TABLE problems (
+            root INTEGER NOT NULL, rel BLOB NOT NULL, sha256 VARCHAR, reason VARCHAR NOT NULL,
+            message VARCHAR NOT NULL, failed_at TIMESTAMP NOT NULL, PRIMARY KEY (root, rel));
         """
     )
+    give_roots(connection, index)
+    connection.execute("DROP TABLE paths; DROP TABLE failures")
 
 
 MIGRATIONS: tuple[Migration, ...] = (
@@ -94,7 +110,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     _remember_decisions,
     _remember_orientations,
     _remember_what_frames_stand_for,
-    _tell_pages_and_structure,
+    _tell_pages_structure_and_roots,
 )
 FORMAT_VERSION = len(MIGRATIONS)
 
@@ -102,7 +118,10 @@ FORMAT_VERSION = len(MIGRATIONS)
 def format_version(connection: DuckDBPyConnection) -> int:
     """Return the version a catalog is written in, 0 for an empty database."""
     tables = {
-        name for (name,) in connection.execute("SELECT table_name FROM duckdb_tables()").fetchall()
+        name
+        for (name,) in connection.execute(
+            "SELECT table_name FROM duckdb_tables() WHERE NOT temporary"
+        ).fetchall()
     }
     if not tables:
         return 0
@@ -127,14 +146,14 @@ def is_current(connection: DuckDBPyConnection) -> bool:
     return format_version(connection) == FORMAT_VERSION
 
 
-def migrate(connection: DuckDBPyConnection) -> None:
-    """Bring a catalog to the newest version, in one transaction."""
+def migrate(connection: DuckDBPyConnection, index: Path) -> None:
+    """Bring the catalog of an index folder to the newest version, in one transaction."""
     check_readable(connection)
     if is_current(connection):
         return
     connection.execute("BEGIN")
     for step in MIGRATIONS[format_version(connection) :]:
-        step(connection)
+        step(connection, os.fsencode(index))
     connection.execute(
         "INSERT OR REPLACE INTO meta VALUES ('format_version', ?)", [str(FORMAT_VERSION)]
     )

@@ -1,12 +1,16 @@
-"""Open a catalog for reading, whichever version of dfindex wrote it."""
+"""Open a catalog, whichever version of dfindex wrote it and wherever its corpus is by now."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+from duckdb import DuckDBPyConnection
+
 from indexer.store.catalog import Catalog
+from indexer.store.changes import WritableCatalog
 from indexer.store.database import attach, attach_copy, translated
 from indexer.store.migrations import check_readable, is_current, migrate
+from indexer.store.roots import locate
 
 
 def open_catalog(file: Path) -> Catalog:
@@ -21,8 +25,22 @@ def open_catalog(file: Path) -> Catalog:
             if not is_current(connection):
                 connection.close()
                 connection = attach_copy(file)
-                migrate(connection)
+                migrate(connection, Catalog(connection, file).index)
+        catalog = Catalog(connection, file)
+        locate(catalog)
     except BaseException:
         connection.close()
         raise
-    return Catalog(connection, file)
+    return catalog
+
+
+def upgraded(connection: DuckDBPyConnection, file: Path) -> WritableCatalog:
+    """Return the catalog open for writing on a connection, in the newest format.
+
+    Where its corpus moved, it is remembered where that is now.
+    """
+    catalog = WritableCatalog(connection, file)
+    with translated(file):
+        migrate(connection, catalog.index)
+    catalog.follow_roots()
+    return catalog

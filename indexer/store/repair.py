@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from indexer.corpus import FoundFile
+from indexer.corpus import FoundFile, as_text
 from indexer.errors import StoreError
 from indexer.store.ann_cache import AnnCache
 from indexer.store.catalog import Catalog, SegmentRecord
@@ -17,9 +18,10 @@ from indexer.store.durable import read_sealed_json, replace_file, write_sealed_j
 from indexer.store.examination import Examination, Finding, examine, open_whole, segment_problem
 from indexer.store.layout import IndexFolder
 from indexer.store.lock import WriterLock
-from indexer.store.migrations import migrate
+from indexer.store.opening import upgraded
 from indexer.store.patch_codec import PatchCodec
 from indexer.store.quarantine import quarantine
+from indexer.store.rooting import common_folders
 from indexer.store.segments import Segment, SegmentRow, segment_bytes
 from indexer.types import EncoderSpec
 
@@ -67,8 +69,7 @@ def _restore_catalog(folder: IndexFolder, result: Examination) -> WritableCatalo
     if best != folder.published and folder.published.exists():
         folder.published.unlink()
     connection = attach(folder.catalog, read_only=False)
-    migrate(connection)
-    return WritableCatalog(connection, folder.catalog)
+    return upgraded(connection, folder.catalog)
 
 
 @dataclass(frozen=True)
@@ -169,7 +170,8 @@ def _adopt_segment(
         device=info.device,
         precision=info.precision,
     )
-    files = [_file_of(row) for row in rows]
+    files = [_file_of(row, os.fsencode(folder.path)) for row in rows]
+    catalog.add_roots(common_folders([one.file.raw for one in files], os.fsencode(folder.path)))
     catalog.apply(Changes(segment=record, rows=rows, files=files))
     _raise_counter(catalog, "next_id", max(row.id for row in rows) + 1)
     _raise_counter(catalog, "next_segment", segment + 1)
@@ -187,10 +189,12 @@ def _renumbered(rows: Sequence[SegmentRow], catalog: Catalog) -> list[SegmentRow
     return [] if any(taken.get(row.id, row.sha256) != row.sha256 for row in rows) else list(rows)
 
 
-def _file_of(row: SegmentRow) -> LinkedFile:
+def _file_of(row: SegmentRow, index: bytes) -> LinkedFile:
     raw = bytes.fromhex(row.raw_path)
-    path = raw.decode("utf-8", "backslashreplace")
-    file = FoundFile(raw=raw, path=path, size=row.size, mtime_ns=row.mtime_ns)
+    if row.relative_path is not None:
+        beside = os.path.join(os.path.abspath(index), bytes.fromhex(row.relative_path))
+        raw = os.path.normpath(beside) if os.path.lexists(beside) else raw
+    file = FoundFile(raw=raw, path=as_text(raw), size=row.size, mtime_ns=row.mtime_ns)
     return LinkedFile(file=file, sha256=row.sha256)
 
 
@@ -207,10 +211,7 @@ def _forget_files_without_embedding(catalog: WritableCatalog, result: Examinatio
             "SELECT raw FROM paths WHERE sha256 IN "
             f"(SELECT sha256 FROM samples WHERE id IN ({lost}))"
         )
-        catalog.query(
-            "DELETE FROM paths WHERE raw IN (SELECT unnest($raws::BLOB[]))",
-            {"raws": [bytes(raw) for (raw,) in files]},
-        )
+        catalog.files.forget([bytes(raw) for (raw,) in files])
         catalog.query(f"DELETE FROM samples WHERE id IN ({lost})")
         catalog.query("DELETE FROM tombstones WHERE sample_id NOT IN (SELECT id FROM samples)")
     if files:

@@ -9,7 +9,8 @@ from typing import TypeVar
 
 from indexer.corpus import FoundFile
 from indexer.errors import MediaError
-from indexer.store.catalog import Catalog
+from indexer.store.changes import WritableCatalog
+from indexer.store.roots import is_below
 from indexer.types import Reason
 
 T = TypeVar("T")
@@ -23,13 +24,14 @@ RETRIED = (Reason.UNREADABLE, Reason.TIMEOUT, Reason.INTERNAL)
 class Scan:
     """The files a build sees, in a temporary table, so that memory does not grow with them."""
 
-    def __init__(self, catalog: Catalog, *, space: str, retry_failed: bool = False) -> None:
+    def __init__(self, catalog: WritableCatalog, *, space: str, retry_failed: bool = False) -> None:
         self._catalog = catalog
         self._space = space
         self._retried = [reason.value for reason in (Reason if retry_failed else RETRIED)]
         catalog.query(
             "CREATE OR REPLACE TEMP TABLE scan (ord BIGINT, raw BLOB, path VARCHAR, "
-            "size BIGINT, mtime_ns BIGINT, reason VARCHAR, message VARCHAR)"
+            "size BIGINT, mtime_ns BIGINT, device UBIGINT, inode UBIGINT, reason VARCHAR, "
+            "message VARCHAR)"
         )
 
     def add(self, files: Iterable[FoundFile]) -> Iterator[int]:
@@ -51,43 +53,49 @@ class Scan:
         last = -1
         while True:
             rows = self._catalog.query(
-                "SELECT ord, raw, path, size, mtime_ns, reason, message FROM scan "
+                "SELECT ord, raw, path, size, mtime_ns, device, inode, reason, message FROM scan "
                 "WHERE pending AND ord > ? ORDER BY ord LIMIT ?",
                 [last, _PAGE],
             )
             if not rows:
                 return
             last = rows[-1][0]
-            for _, raw, path, size, mtime_ns, reason, message in rows:
-                problem = MediaError(Reason(reason), message) if reason else None
+            for _, raw, path, size, mtime_ns, device, inode, reason, message in rows:
                 yield FoundFile(
-                    raw=bytes(raw), path=path, size=size, mtime_ns=mtime_ns, problem=problem
+                    raw=bytes(raw),
+                    path=path,
+                    size=size,
+                    mtime_ns=mtime_ns,
+                    device=device,
+                    inode=inode,
+                    problem=MediaError(Reason(reason), message) if reason else None,
                 )
 
     def missing(self, roots: Iterable[Path]) -> list[tuple[bytes, str]]:
         """Return (raw, path) of catalogued files below ``roots`` that were not seen."""
-        prefixes = [bytes(root) for root in roots]
+        folders = [bytes(root) for root in roots]
         rows = self._catalog.query(
             "SELECT raw, path FROM paths WHERE raw NOT IN (SELECT raw FROM scan) ORDER BY raw"
         )
-        return [(bytes(raw), path) for raw, path in rows if _below(bytes(raw), prefixes)]
+        return [(bytes(raw), path) for raw, path in rows if is_below(bytes(raw), folders)]
 
-    def mark_missing(self, raws: list[bytes]) -> None:
-        """Remember which files are gone; those seen again are no longer."""
+    def remember(self, missing: list[bytes]) -> None:
+        """Remember which files are gone, and which file each of those seen is."""
         self._catalog.query(
-            "UPDATE paths SET missing = false WHERE missing AND raw IN (SELECT raw FROM scan)"
+            """
+            UPDATE files SET missing = false, device = s.device, inode = s.inode
+            FROM paths p JOIN scan s ON s.raw = p.raw
+            WHERE files.root = p.root AND files.rel = p.rel
+              AND (p.missing OR (p.device, p.inode) IS DISTINCT FROM (s.device, s.inode))
+            """
         )
-        for page in _pages(raws):
-            self._catalog.query(
-                "UPDATE paths SET missing = true WHERE NOT missing "
-                "AND raw IN (SELECT unnest($raws::BLOB[]))",
-                {"raws": page},
-            )
+        self._catalog.files.mark_missing(missing)
 
     def _add_page(self, page: list[FoundFile], first: int) -> None:
         self._catalog.query(
             "INSERT INTO scan SELECT unnest($ord::BIGINT[]), unnest($raw::BLOB[]), "
             "unnest($path::VARCHAR[]), unnest($size::BIGINT[]), unnest($mtime::BIGINT[]), "
+            "unnest($device::UBIGINT[]), unnest($inode::UBIGINT[]), "
             "unnest($reason::VARCHAR[]), unnest($message::VARCHAR[])",
             {
                 "ord": list(range(first, first + len(page))),
@@ -95,6 +103,8 @@ class Scan:
                 "path": [file.path for file in page],
                 "size": [file.size for file in page],
                 "mtime": [file.mtime_ns for file in page],
+                "device": [file.device for file in page],
+                "inode": [file.inode for file in page],
                 "reason": [file.problem.reason.value if file.problem else None for file in page],
                 "message": [file.problem.message if file.problem else None for file in page],
             },
@@ -120,10 +130,6 @@ class Scan:
             """,
             {"space": self._space, "retried": self._retried},
         )
-
-
-def _below(raw: bytes, roots: list[bytes]) -> bool:
-    return any(raw == root or raw.startswith(root.rstrip(b"/") + b"/") for root in roots)
 
 
 def _pages(items: Iterable[T]) -> Iterator[list[T]]:

@@ -48,6 +48,7 @@ class SegmentRow:
     page: int | None = None  # from 1, of a file that holds several pictures
     structure: float | None = None  # levels, see `indexer.structure`; None where not measured
     box: tuple[int, int, int, int] | None = None
+    relative_path: str | None = None  # as raw_path, seen from the index folder
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -15,15 +16,18 @@ from indexer.corpus import FoundFile
 from indexer.errors import IndexDamagedError, SpaceMismatchError
 from indexer.store.ann import EXACT_UP_TO
 from indexer.store.ann_cache import AnnCache, AnnInfo
-from indexer.store.catalog import SegmentRecord, SpaceRow
-from indexer.store.changes import Changes, FailedFile, LinkedFile, WritableCatalog
+from indexer.store.catalog import Catalog, SegmentRecord, SpaceRow
+from indexer.store.changes import Changes, LinkedFile
 from indexer.store.database import attach, publish, translated
 from indexer.store.durable import replace_file, sync_folder, write_sealed_json
+from indexer.store.file_table import FailedFile
 from indexer.store.layout import IndexFolder
 from indexer.store.lock import WriterLock
-from indexer.store.migrations import format_version, migrate
+from indexer.store.migrations import format_version
+from indexer.store.opening import upgraded
 from indexer.store.patch_codec import PatchCodec
 from indexer.store.quarantine import quarantine_unknown
+from indexer.store.roots import relative_to
 from indexer.store.segments import SegmentInfo, SegmentRow, segment_bytes, write_segment
 from indexer.store.space import Space
 from indexer.types import Encoder, EncoderSpec, Float32, Kind, UInt8
@@ -173,14 +177,13 @@ class IndexWriter(Closing):
 
     def _open(self) -> None:
         connection = attach(self.folder.catalog, read_only=False)
-        self.catalog = WritableCatalog(connection, self.folder.catalog)
         with translated(self.folder.catalog):
             if self.folder.published.exists() and format_version(connection) == 0:
                 raise IndexDamagedError(
                     f"{self.folder.catalog} is missing or empty, but the index was published; "
                     "run dfindex doctor --repair"
                 )
-            migrate(connection)
+        self.catalog = upgraded(connection, self.folder.catalog)
         self._check_nothing_lost()
         quarantine_unknown(self.folder, self.catalog)
         self._publish_cost = 0.0
@@ -191,7 +194,7 @@ class IndexWriter(Closing):
             return
         snapshot = attach(self.folder.published, read_only=True)
         try:
-            published = WritableCatalog(snapshot, self.folder.published).generation
+            published = Catalog(snapshot, self.folder.published).generation
         finally:
             snapshot.close()
         if published > self.catalog.generation:
@@ -215,7 +218,10 @@ class IndexWriter(Closing):
         first = self.catalog.advance("next_id", len(new))
         fresh = {_identity(one): first + offset for offset, one in enumerate(new)}
         ids = known | fresh
-        return [_row(one, ids[_identity(one)]) for one in samples]
+        index = os.fsencode(self.folder.path)
+        folders = {os.path.dirname(one.file.raw) for one in samples}
+        seen = {folder: relative_to(index, folder) for folder in folders}
+        return [_row(one, ids[_identity(one)], seen) for one in samples]
 
     def _ids_of(self, contents: set[str]) -> dict[tuple[object, ...], int]:
         """Return ids of live samples by what they are, where another space has them already."""
@@ -261,7 +267,9 @@ def _identity(sample: NewSample) -> tuple[object, ...]:
     return (sample.sha256, sample.kind.value, sample.time_s, sample.page, sample.box)
 
 
-def _row(sample: NewSample, id_: int) -> SegmentRow:
+def _row(sample: NewSample, id_: int, folders: Mapping[bytes, bytes]) -> SegmentRow:
+    """Describe a sample for its segment; ``folders`` are those of files, as the index sees them."""
+    folder, name = os.path.split(sample.file.raw)
     return SegmentRow(
         id=id_,
         sha256=sample.sha256,
@@ -270,6 +278,7 @@ def _row(sample: NewSample, id_: int) -> SegmentRow:
         height=sample.height,
         format=sample.format,
         raw_path=sample.file.raw.hex(),
+        relative_path=os.path.join(folders[folder], name).hex(),
         size=sample.file.size,
         mtime_ns=sample.file.mtime_ns,
         time_s=sample.time_s,

@@ -47,7 +47,12 @@ def test_a_file_is_described_as_the_system_describes_it(tmp_path: Path) -> None:
     os.utime(path, ns=(1, 1_700_000_000_123_456_789))
     (found,) = walk([tmp_path])
     assert found == FoundFile(
-        raw=os.fsencode(path), path=str(path), size=5, mtime_ns=1_700_000_000_123_456_789
+        raw=os.fsencode(path),
+        path=str(path),
+        size=5,
+        mtime_ns=1_700_000_000_123_456_789,
+        device=path.stat().st_dev,
+        inode=path.stat().st_ino,
     )
 
 

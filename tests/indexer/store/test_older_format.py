@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from indexer.store.database import attach
 from indexer.store.decisions import Decisions
 from indexer.store.examination import examine
 from indexer.store.migrations import FORMAT_VERSION
@@ -23,11 +24,27 @@ from indexer.store.writer import IndexWriter
 ARCHIVE = Path(__file__).with_name("harbour_format4.tar.xz")
 
 
+def unpacked(folder: Path, *, was: Path | None = None) -> Path:
+    """Unpack the case; ``was`` is where it seems to have been made, in place of /srv/harbour."""
+    with tarfile.open(ARCHIVE) as archive:
+        archive.extractall(folder, filter="data")
+    index = folder / "harbour" / ".dfindex"
+    for file in (index / "catalog.duckdb", index / "published" / "catalog.duckdb"):
+        if was is not None:
+            connection = attach(file, read_only=False)
+            for table in ("paths", "failures"):
+                connection.execute(
+                    f"UPDATE {table} SET raw = $was || raw[length('/srv/harbour') + 1:], "
+                    "path = $name || path[length('/srv/harbour') + 1:]",
+                    {"was": os.fsencode(was), "name": str(was)},
+                )
+            connection.close()
+    return folder / "harbour"
+
+
 @pytest.fixture
 def case(tmp_path: Path) -> Path:
-    with tarfile.open(ARCHIVE) as archive:
-        archive.extractall(tmp_path, filter="data")
-    return tmp_path / "harbour"
+    return unpacked(tmp_path)
 
 
 def bytes_of(folder: Path) -> dict[str, str]:
