@@ -26,7 +26,8 @@ class BuildArguments(TypedDict, total=False):
     encoder's own, ``layer`` a block whose tokens are kept in place of the last ones; ``engine`` is
     torch, openvino or auto; ``workers`` processes decode (default: one a core); ``max_pixels``,
     ``max_bytes`` and ``max_seconds`` limit what one file may cost; ``prune`` forgets files that
-    have vanished; ``retry_failed`` reads all failed files again. Of a video ``frames`` evenly
+    have vanished, ``prune_missing_roots`` also where all of a root or disk has; ``retry_failed``
+    reads all failed files again. Of a video ``frames`` evenly
     spaced frames are taken (default: 12), or ``fps`` a second, or one a scene (``scenes``); at and
     below ``frames_folder`` each folder of pictures is one video.
     """
@@ -42,6 +43,7 @@ class BuildArguments(TypedDict, total=False):
     labels: str | Path | None
     label_from_folders: bool
     prune: bool
+    prune_missing_roots: bool
     retry_failed: bool
     max_pixels: int | None
     max_bytes: int | None
@@ -64,7 +66,8 @@ def build_report(
     from indexer.store.writer import IndexWriter
 
     roots = [Path(path) for path in paths]
-    _check_roots(roots)
+    if not arguments.get("prune_missing_roots"):
+        _check_roots(roots)
     encoder = open_encoder(
         arguments.get("encoder"),
         arguments.get("device", "auto"),
@@ -105,7 +108,8 @@ def _options(arguments: BuildArguments, encoder: Encoder) -> BuildOptions:
         frame_folders=[Path(one) for one in arguments.get("frames_folder", ())],
         labels=Path(labels) if labels else None,
         label_from_folders=arguments.get("label_from_folders", False),
-        prune=arguments.get("prune", False),
+        prune=arguments.get("prune", False) or arguments.get("prune_missing_roots", False),
+        prune_missing_roots=arguments.get("prune_missing_roots", False),
         retry_failed=arguments.get("retry_failed", False),
     )
 

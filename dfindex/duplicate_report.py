@@ -37,6 +37,7 @@ def render(found: Duplicates, originals: Originals) -> str:
             )
             for group in found.groups
         ],
+        links=found.links,
         pairs_checked=found.pairs_checked,
         unavailable=found.unavailable,
         version=__version__,

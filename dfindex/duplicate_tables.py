@@ -10,7 +10,7 @@ from rich.text import Text
 
 from dfindex import availability
 from dfindex.console import shown_on
-from dfindex.tables import path_text, verdict_text
+from dfindex.tables import name_list, path_text, verdict_text
 
 if TYPE_CHECKING:
     from indexer.store.decisions import Decided
@@ -40,6 +40,10 @@ def duplicates_table(found: Duplicates) -> None:
     )
     if found.unavailable:
         shown_on().print(availability.of_all(found.unavailable), style="yellow")
+    name_list(
+        "paths are links to files named otherwise, no copies",
+        [f"{link.path} -> {link.of}" for link in found.links],
+    )
 
 
 def decisions_table(found: Sequence[Decided]) -> None:

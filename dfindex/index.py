@@ -183,11 +183,11 @@ class Index(Closing):
         """Return every file that could not be indexed."""
         return self._reader.catalog.failures()
 
-    def status(self) -> Status:
-        """Return the index in figures."""
+    def status(self, *, files: bool = True) -> Status:
+        """Return the index in figures; with ``files`` look which of its files are still there."""
         from dfindex.status import status_of
 
-        return status_of(self._reader)
+        return status_of(self._reader, files=files)
 
     def labels(self) -> list[dict[str, str | None]]:
         """Return every label with the path it belongs to, by path."""

@@ -6,12 +6,12 @@ import hashlib
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict, Unpack
 
 from indexer.corpus import absolute, as_text
-from indexer.errors import IndexNotFoundError, UsageError
+from indexer.errors import IndexNotFoundError, StoreError, UsageError
 from indexer.store.layout import IndexFolder
 from indexer.types import sample_id
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from indexer.store.compaction import Compaction
     from indexer.store.examination import Examination
     from indexer.store.labelling import Labelling
+    from indexer.store.presence import FilesRead
     from indexer.store.writer import IndexWriter
 
 
@@ -53,8 +54,54 @@ def compact(index: Path) -> Compaction:
         return run(writer)
 
 
-def doctor(index: Path, *, repair: bool) -> Examination:
-    """Check an index, and mend it where ``repair``."""
+@dataclass(frozen=True, kw_only=True)
+class Relocation:
+    """What became of ``files`` indexed at or below ``old`` that are said to be at ``new`` now.
+
+    ``there`` of them are, with the size they had; of ``compared`` ones ``same`` have their SHA-256.
+    """
+
+    old: str
+    new: str
+    files: int
+    there: int
+    compared: int
+    same: int
+    moved: bool
+
+    @property
+    def fits(self) -> bool:
+        """Whether what is at ``new`` may be what was indexed."""
+        return self.there > 0 and (self.same > 0 or self.compared == 0)
+
+
+def relocate(
+    index: Path, old: Path, new: Path, *, dry_run: bool = False, force: bool = False
+) -> Relocation:
+    """Take all that was indexed at or below ``old`` to be at ``new``, if anything there fits.
+
+    Some files are compared by SHA-256, all by size. ``force`` relocates whatever is there.
+    """
+    from indexer.store.presence import look_elsewhere
+    from indexer.store.reader import IndexReader
+
+    before, now = absolute(old), absolute(new)
+    with IndexReader(index) as reader:
+        looked = look_elsewhere(reader.catalog, before, now)
+    result = Relocation(old=as_text(before), new=as_text(now), **asdict(looked), moved=False)
+    if dry_run or not result.files or not (result.fits or force):
+        return result
+    with _writer(index) as writer:
+        writer.catalog.move_paths(before, now)
+    return replace(result, moved=True)
+
+
+def doctor(index: Path, *, repair: bool, every_file: bool = False) -> Examination:
+    """Check an index and whether its files are there, and mend the index where ``repair``.
+
+    Files are compared by size and time, those of another time by SHA-256; all by SHA-256 with
+    ``every_file``.
+    """
     from dfindex.head_check import check_heads
     from indexer.store.examination import examine
     from indexer.store.repair import repair as mend
@@ -63,7 +110,20 @@ def doctor(index: Path, *, repair: bool) -> Examination:
         raise IndexNotFoundError(f"there is no index at {index}; build one with dfindex build")
     result = mend(index) if repair else examine(index)
     check_heads(index, result)
+    result.files = _read_files(index, every=every_file)
     return result
+
+
+def _read_files(index: Path, *, every: bool) -> FilesRead | None:
+    """Look at the corpus, if the index can be opened."""
+    from indexer.store.presence import read_files
+    from indexer.store.reader import IndexReader
+
+    try:
+        with IndexReader(index) as reader:
+            return read_files(reader.catalog, every=every)
+    except StoreError:
+        return None  # which the examination has told
 
 
 def import_labels(index: Path, csv: Path) -> Labelling:

@@ -11,6 +11,7 @@ from indexer.store.migrations import FORMAT_VERSION
 if TYPE_CHECKING:
     from indexer.store.ann_cache import AnnInfo
     from indexer.store.catalog import MediaCounts
+    from indexer.store.presence import FilesThere
     from indexer.store.reader import IndexReader
 
 
@@ -30,7 +31,7 @@ class SpaceStatus:
 
 @dataclass(frozen=True, kw_only=True)
 class Status:
-    """An index in figures."""
+    """An index in figures; ``files`` is None where they were not looked for."""
 
     index: str
     generation: int
@@ -39,14 +40,17 @@ class Status:
     spaces: tuple[SpaceStatus, ...]
     bytes: int
     version: int
+    files: FilesThere | None
 
     def to_json(self) -> dict[str, Any]:
         """Return the figures as plain JSON values."""
         return asdict(self)
 
 
-def status_of(reader: IndexReader) -> Status:
-    """Return what an open index holds."""
+def status_of(reader: IndexReader, *, files: bool) -> Status:
+    """Return what an open index holds, and with ``files`` which of its files are there."""
+    from indexer.store.presence import look_for_files
+
     catalog = reader.catalog
     return Status(
         index=str(reader.folder.path),
@@ -56,6 +60,7 @@ def status_of(reader: IndexReader) -> Status:
         spaces=tuple(_space_status(reader, row.fingerprint) for row in catalog.spaces()),
         bytes=_folder_bytes(reader.folder.path),
         version=FORMAT_VERSION,
+        files=look_for_files(catalog) if files else None,
     )
 
 

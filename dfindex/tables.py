@@ -15,7 +15,7 @@ from dfindex import availability
 from dfindex.console import shown_on
 
 if TYPE_CHECKING:
-    from dfindex.maintenance import Removal
+    from dfindex.maintenance import Relocation, Removal
     from dfindex.status import Status
     from indexer.build import BuildReport
     from indexer.encoders.known import EncoderEntry
@@ -78,6 +78,11 @@ def status_table(status: Status) -> None:
         f"Files: {media.seen} seen = {media.indexed} indexed + {media.failed} failed; "
         f"{media.missing} vanished since, {media.removed} removed."
     )
+    if status.files is not None:
+        console.print(
+            f"There now: {status.files.present} as they were, {status.files.changed} of another "
+            f"size or time, {status.files.gone} gone; {status.files.links} are links to others."
+        )
     console.print(
         "Samples: " + ", ".join(f"{count} {kind}" for kind, count in status.samples.items())
     )
@@ -176,12 +181,40 @@ def examination_table(result: Examination) -> None:
         console.print(Text(f"{finding.path}: {finding.problem}.{lost}"))
     for action in result.actions:
         console.print(Text(f"Mended: {action}."))
+    if result.files is not None:
+        console.print(
+            f"{result.files.seen} indexed files: {result.files.read} compared by SHA-256, "
+            f"the others by size and time."
+        )
+        _list(console, "are gone or cannot be read", result.files.gone)
+        _list(console, "are not what was indexed", result.files.changed)
     for head in result.heads:
         told = "not checked, its encoder is not here" if head.largest is None else ""
         told = told or f"logit = W cls + b within {head.largest:.2g}"
         console.print(Text(f"Head of {head.space}, {head.samples} samples: {told}."))
     if result.quarantined:
         console.print(f"{result.quarantined} files of interrupted commits lie in quarantine.")
+
+
+def relocation_summary(result: Relocation) -> None:
+    """Say what was moved in the index, or why nothing was."""
+    console = shown_on()
+    if not result.files:
+        console.print(Text(f"Nothing in the index lies at or below {result.old}."))
+        return
+    console.print(
+        Text(
+            f"{result.files} files lie at or below {result.old}; {result.there} of them are at "
+            f"{result.new} with the size they had, and of {result.compared} compared by SHA-256 "
+            f"{result.same} are the same."
+        )
+    )
+    if result.moved:
+        console.print(Text(f"The index knows them at {result.new} from now on."))
+    else:
+        console.print("The index was left as it is.")
+        if not result.fits:
+            console.print("Nothing fits there; --force relocates all the same.")
 
 
 def labelling_summary(result: Labelling) -> None:
@@ -235,6 +268,11 @@ def model_table(entry: EncoderEntry) -> None:
 def _label(hit: Hit) -> Text:
     parts = (hit.sample.label, hit.sample.generator, hit.sample.source)
     return Text(" ".join(part for part in parts if part))
+
+
+def name_list(what: str, names: Sequence[str]) -> None:
+    """List names after how many there are, the first of them if there are many."""
+    _list(shown_on(), what, names)
 
 
 def _list(console: Console, what: str, names: Sequence[str]) -> None:

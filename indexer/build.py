@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -13,10 +13,10 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from indexer.build_frames import Assembly
-from indexer.corpus import folder_label, folder_of, walk
+from indexer.corpus import FoundFile, absolute, folder_label, folder_of, is_there, walk
 from indexer.decode_pool import DecodePool, Prepared
 from indexer.engines.local import Read, batch_size_for, extract, streams_for
-from indexer.errors import StoreError
+from indexer.errors import CorpusGoneError, StoreError
 from indexer.files import Limits
 from indexer.labels import read_labels
 from indexer.store.changes import Label, LinkedFile
@@ -24,6 +24,7 @@ from indexer.store.file_table import FailedFile
 from indexer.store.labelling import assign_labels
 from indexer.store.patch_codec import PatchCodec
 from indexer.store.scan import Scan
+from indexer.store.vanished import Vanished, vanished
 from indexer.store.writer import IndexWriter, NewSample
 from indexer.types import Encoder, Kind, Span
 from indexer.video import Sampling
@@ -70,7 +71,8 @@ class BuildOptions:
 
     ``loaded_from`` is the name or folder by which the encoder can be found again. ``sampling``
     says which frames of a video are taken; at and below ``frame_folders`` a folder's pictures are
-    one video.
+    one video. ``prune`` forgets files that have vanished, but not all of a root, or of a disk
+    below it, unless ``prune_missing_roots``.
     """
 
     workers: int
@@ -82,6 +84,7 @@ class BuildOptions:
     labels: Path | None = None
     label_from_folders: bool = False
     prune: bool = False
+    prune_missing_roots: bool = False
     retry_failed: bool = False
 
 
@@ -119,21 +122,22 @@ def build(
     """Index every file below ``roots``, and report what became of it.
 
     Whatever ends a build, what was committed stays; the next one goes on from there. Raise
-    UsageError where a root does not exist or the label file is wrong, before anything is read.
+    UsageError where a root does not exist or the label file is wrong, CorpusGoneError where what
+    is to be pruned looks like a disk that is not there, before anything is read.
     """
     started = time.monotonic()
     progress = progress or Silent()
     rows = read_labels(options.labels) if options.labels else []
-    roots = [Path(root).absolute() for root in (*roots, *options.frame_folders)]
-    writer.catalog.add_roots(folder_of(root) for root in roots)
+    folders = [absolute(root) for root in (*roots, *options.frame_folders)]
     scan = Scan(writer.catalog, space=encoder.spec.fingerprint, retry_failed=options.retry_failed)
-    files = walk(roots, exclude=[writer.folder.path], frames=options.frame_folders)
-    for seen in scan.add(files):
+    for seen in scan.add(_walk(writer, folders, options)):
         progress.scanned(seen)
     seen, pending = scan.counts()
+    missing = scan.missing(folders)
+    if options.prune and not options.prune_missing_roots:
+        _refuse(vanished(writer.catalog, [raw for raw, _ in missing]))
     progress.started(pending)
     tally = _read_all(writer, encoder, scan, options, progress) if pending else _Tally()
-    missing = scan.missing(roots)
     pruned = writer.catalog.remove_paths([raw for raw, _ in missing]) if options.prune else 0
     scan.remember([] if options.prune else [raw for raw, _ in missing])
     from_folders = _label_from_folders(writer) if options.label_from_folders else 0
@@ -156,6 +160,28 @@ def build(
         seconds=time.monotonic() - started,
         generation=writer.catalog.generation,
     )
+
+
+def _walk(
+    writer: IndexWriter, roots: Sequence[bytes], options: BuildOptions
+) -> Iterator[FoundFile]:
+    """Walk the roots; one that is gone may be among them where its files are to be forgotten."""
+    there = [root for root in roots if is_there(root)]
+    gone = [root for root in roots if root not in there]
+    known = options.prune_missing_roots and all(map(writer.catalog.files_below, gone))
+    writer.catalog.add_roots(map(folder_of, there))
+    walked = there if known else roots  # which raises for the one that is gone
+    return walk(walked, exclude=[writer.folder.path], frames=options.frame_folders)
+
+
+def _refuse(folders: Sequence[Vanished]) -> None:
+    """Raise CorpusGoneError where any folder's files have vanished all at once."""
+    if folders:
+        told = ", ".join(f"{one.folder} ({one.files} files)" for one in folders)
+        raise CorpusGoneError(
+            f"expected to find some of what was indexed below {told}, but it is empty or gone: "
+            "mount the disk, or forget those files with --prune-missing-roots"
+        )
 
 
 @dataclass

@@ -59,7 +59,7 @@ class FoundFile:
 
 
 def walk(
-    roots: Iterable[Path], *, exclude: Iterable[Path] = (), frames: Iterable[Path] = ()
+    roots: Iterable[Path | bytes], *, exclude: Iterable[Path] = (), frames: Iterable[Path] = ()
 ) -> Iterator[FoundFile]:
     """Yield every file below ``roots``, depth first and by name, each once.
 
@@ -75,9 +75,27 @@ def walk(
             raise UsageError(
                 f"expected a file or folder to index, but {as_text(root)} is not there"
             )
-    for root in starts:
-        if not any(other != root and _is_below(root, other) for other in starts):
-            yield from walker.visit(root)
+    for root in sorted(highest(starts)):
+        yield from walker.visit(root)
+
+
+def prefix_of(folder: bytes) -> bytes:
+    """Return what all paths below a folder begin with."""
+    return folder.rstrip(b"/") + b"/"
+
+
+def is_below(path: bytes, folders: Iterable[bytes]) -> bool:
+    """Tell whether a path is one of ``folders`` or lies below one."""
+    return any(path == folder or path.startswith(prefix_of(folder)) for folder in folders)
+
+
+def highest(folders: Iterable[bytes]) -> list[bytes]:
+    """Return the folders that lie in no other, each once."""
+    kept: list[bytes] = []
+    for folder in sorted(set(folders), key=prefix_of):
+        if not is_below(folder, kept[-1:]):
+            kept.append(folder)
+    return kept
 
 
 def as_text(raw: bytes) -> str:
@@ -85,10 +103,14 @@ def as_text(raw: bytes) -> str:
     return raw.decode("utf-8", "backslashreplace")
 
 
-def folder_of(path: Path) -> bytes:
-    """Return a folder's absolute path, or that of the folder a file lies in."""
-    absolute = _absolute(path)
-    return absolute if os.path.isdir(absolute) else os.path.dirname(absolute)
+def is_there(path: bytes) -> bool:
+    """Tell whether a path leads to something, be it a broken link."""
+    return os.path.lexists(path)
+
+
+def folder_of(raw: bytes) -> bytes:
+    """Return a folder itself, of a file the folder that it lies in."""
+    return raw if os.path.isdir(raw) else os.path.dirname(raw)
 
 
 def folder_label(path: str) -> tuple[str, str | None] | None:
@@ -164,7 +186,7 @@ class _Walker:
         except OSError as error:
             yield _problem(raw, Reason.UNREADABLE, f"the folder cannot be read: {error.strerror}")
             return
-        if any(raw == root or _is_below(raw, root) for root in self._frames):
+        if is_below(raw, self._frames):
             pictures = [name for name in names if is_frame_name(name)]
             if pictures:
                 yield _frame_folder(raw, identity, pictures)
@@ -193,6 +215,21 @@ def _frame_folder(raw: bytes, identity: tuple[int, int], names: Sequence[bytes])
             continue  # the decoder says what is wrong with it
         size, newest = size + status.st_size, max(newest, status.st_mtime_ns)
     return _found(raw, identity, size, newest)
+
+
+def found_at(raw: bytes) -> FoundFile | None:
+    """Look at one file, or a folder of frames, as the walk does; None where it is not there."""
+    try:
+        status = os.stat(raw)
+        names = os.listdir(raw) if stat.S_ISDIR(status.st_mode) else []
+    except OSError:
+        return None
+    identity = status.st_dev, status.st_ino
+    if stat.S_ISDIR(status.st_mode):
+        return _frame_folder(raw, identity, [name for name in names if is_frame_name(name)])
+    if not stat.S_ISREG(status.st_mode):
+        return None
+    return _found(raw, identity, status.st_size, status.st_mtime_ns)
 
 
 def _identity(path: bytes) -> tuple[int, int] | None:
@@ -231,10 +268,6 @@ def _is_index(folder: bytes) -> bool:
     return os.path.isfile(catalog) and os.path.isdir(os.path.join(folder, b"spaces"))
 
 
-def absolute(path: str | Path) -> bytes:
+def absolute(path: str | bytes | Path) -> bytes:
     """Return a path as the index knows it: the system's bytes, from the root, without ``..``."""
     return os.path.abspath(os.fsencode(path))
-
-
-def _is_below(path: bytes, folder: bytes) -> bool:
-    return path.startswith(folder.rstrip(b"/") + b"/")

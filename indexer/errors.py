@@ -7,6 +7,7 @@
     │   └── FilterError           a --where expression that cannot be used
     ├── MediaError                one media file that cannot be indexed: a result, not a crash
     ├── UnavailableError          a sample whose file is not there as it was indexed
+    ├── CorpusGoneError           a corpus that is empty or gone where it was expected
     ├── EncoderError              an encoder that cannot be found, loaded or run
     │   ├── WeightsError          a weight file that is not what its specification says
     │   └── SpaceMismatchError    vectors of one encoder offered to another's space
@@ -51,6 +52,10 @@ class UnavailableError(DfindexError):
     def __init__(self, why: Absence, message: str) -> None:
         super().__init__(message)
         self.why = why
+
+
+class CorpusGoneError(DfindexError):
+    """A corpus that is empty or gone, of which an index knows files."""
 
 
 class EncoderError(DfindexError):

@@ -11,6 +11,7 @@ import numpy as np
 from indexer.originals import Originals
 from indexer.store.catalog import Catalog
 from indexer.store.decisions import Decision, Decisions
+from indexer.store.links import FileLink, Names, names_of
 from indexer.store.space import Space
 from indexer.types import Absence, Int64, Kind, Sample
 from search.duplicate_pairs import Pair, PairVerifier, Relation, candidate_pairs, related
@@ -48,11 +49,13 @@ class Duplicates:
     """All groups, the largest first, and how many pairs were compared pixel by pixel.
 
     ``unavailable`` files could not be opened; they are no one's copies but by their own bytes.
+    ``links`` are paths that are only further names of a file; they are in no group.
     """
 
     groups: tuple[Group, ...]
     pairs_checked: int
     unavailable: int
+    links: tuple[FileLink, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Return the groups as plain JSON values."""
@@ -104,15 +107,16 @@ def find_duplicates(
     """Group the near-duplicates of a space, or among the ``allowed`` ids: images, and videos.
 
     Copies are verified by their pixels; a decision that two of them are the same or different
-    stands above that. A video is one member, which its first frame stands for. Further paths of
-    one content are exact members of its group. ``progress`` hears the share of each step that is
-    done.
+    stands above that. A video is one member, which its first frame stands for. Further files of
+    one content are exact members of its group; links to one file are none. ``progress`` hears the
+    share of each step that is done.
     """
     ids = space.ids() if allowed is None else np.intersect1d(space.ids(), allowed)
     found = catalog.samples(ids.tolist())
     images = {one.id: one for one in found if one.kind is Kind.IMAGE}
     videos = _first_frames(found)
-    samples = images | videos
+    names = names_of(catalog, (one.sha256 for one in found))
+    samples = {id_: _by_its_file(one, names) for id_, one in (images | videos).items()}
     decisions = Decisions(catalog)
     comparer = _Comparer(
         PairVerifier(catalog, space, images), VideoPairs(catalog, space, list(videos.values()))
@@ -129,7 +133,7 @@ def find_duplicates(
         if relation is not None and relation.verdict in COPIES
     ]
     links += _said_same(comparer, samples, decisions)
-    paths = _further_paths(catalog, samples)
+    paths = _further_files(names, samples)
     sizes = dict(catalog.query("SELECT sha256, bytes FROM media"))
     sets = _joined(links, samples, decisions) + [{one} for one in paths]
     groups = [_group(members, links, samples, paths, sizes, comparer) for members in _merged(sets)]
@@ -141,6 +145,7 @@ def find_duplicates(
         groups=tuple(_without_files(group, absent) for group in groups),
         pairs_checked=len(pairs),
         unavailable=len(absent),
+        links=tuple(link for one in names.values() for link in one.links),
     )
 
 
@@ -186,18 +191,21 @@ def _said_same(
     return links
 
 
-def _further_paths(catalog: Catalog, samples: dict[int, Sample]) -> dict[int, list[str]]:
-    """Return the other paths of contents that occur more than once."""
-    rows = catalog.query(
-        "SELECT sha256, list(path ORDER BY path) FROM paths WHERE state = 'indexed' "
-        "GROUP BY sha256 HAVING count(*) > 1"
-    )
-    several = dict(rows)
-    return {
-        one.id: [path for path in several[one.sha256] if path != one.path]
+def _by_its_file(sample: Sample, names: dict[str, Names]) -> Sample:
+    """Name a sample by its file, where it is named by a link to it."""
+    links = names[sample.sha256].links if sample.sha256 in names else ()
+    file = next((link.of for link in links if link.path == sample.path), sample.path)
+    return replace(sample, path=file)
+
+
+def _further_files(names: dict[str, Names], samples: dict[int, Sample]) -> dict[int, list[str]]:
+    """Return the other files of contents that occur more than once, links not counted."""
+    further = {
+        one.id: [path for path in names[one.sha256].files if path != one.path]
         for one in samples.values()
-        if one.sha256 in several
+        if one.sha256 in names
     }
+    return {id_: paths for id_, paths in further.items() if paths}
 
 
 def _joined(

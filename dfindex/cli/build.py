@@ -22,6 +22,7 @@ from dfindex.cli.options import as_json, encoder_options, engine_option, index_o
 @click.option("--labels", type=click.Path(dir_okay=False), metavar="CSV", help="Labels to apply.")
 @click.option("--label-from-folders", is_flag=True, help="Label by folder names: real, fake/GEN.")
 @click.option("--prune", is_flag=True, help="Forget indexed files that have vanished.")
+@click.option("--prune-missing-roots", is_flag=True, help="Also what lay on disks that are gone.")
 @click.option("--retry-failed", is_flag=True, help="Read all failed files again.")
 @click.option("--strict", is_flag=True, help="Exit with 4 where files failed.")
 @click.option("--max-pixels", type=click.IntRange(1), help="Largest picture; 178,956,970.")

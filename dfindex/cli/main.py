@@ -25,6 +25,7 @@ COMMANDS = {
     "decide": "duplicates",
     "remove": "maintain",
     "compact": "maintain",
+    "relocate": "maintain",
     "doctor": "maintain",
     "label": "label",
     "detect": "detect",

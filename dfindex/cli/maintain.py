@@ -1,4 +1,4 @@
-"""`dfindex remove`, `dfindex compact` and `dfindex doctor`."""
+"""`dfindex remove`, `dfindex compact`, `dfindex relocate` and `dfindex doctor`."""
 
 from __future__ import annotations
 
@@ -47,8 +47,33 @@ def compact(index: Path, as_json: bool) -> None:
 
 
 @click.command()
+@click.argument("old", type=click.Path(path_type=Path))
+@click.argument("new", type=click.Path(path_type=Path))
+@click.option("--dry-run", is_flag=True, help="Only say what would be.")
+@click.option("--force", is_flag=True, help="Relocate although nothing fits there.")
+@index_option
+@as_json
+def relocate(old: Path, new: Path, dry_run: bool, force: bool, index: Path, as_json: bool) -> int:
+    """Tell the index that what was at OLD is at NEW now; no file is touched.
+
+    A case that moved together with its index needs no telling. Files at NEW are compared by size,
+    and some by SHA-256; where nothing fits, nothing is relocated.
+    """
+    from dfindex.maintenance import relocate as run
+    from dfindex.tables import relocation_summary
+
+    result = run(index, old, new, dry_run=dry_run, force=force)
+    if as_json:
+        print_json(result)
+    else:
+        relocation_summary(result)
+    return OK if result.moved or (dry_run and result.fits) else NOTHING_FOUND
+
+
+@click.command()
 @index_option
 @click.option("--repair", is_flag=True, help="Mend what can be mended.")
+@click.option("--files", is_flag=True, help="Compare every corpus file by SHA-256.")
 @click.option("--orientation", is_flag=True, help="Check which way an encoder's head points.")
 @click.option(
     "--labels",
@@ -62,6 +87,7 @@ def compact(index: Path, as_json: bool) -> None:
 def doctor(
     index: Path,
     repair: bool,
+    files: bool,
     orientation: bool,
     labels: Path | None,
     preset: str | None,
@@ -71,6 +97,9 @@ def doctor(
     as_json: bool,
 ) -> int:
     """Check every file of the index against its checksums, and stored logits against the head.
+
+    The corpus is looked at too: which of its files are gone, and by SHA-256 which of those of
+    another time are not what was indexed; with --files all are read.
 
     With --orientation --labels CSV: tell from labelled pictures whether an encoder's head says
     fake where it is declared to. The finding is kept in the index; dfindex detect and dfindex
@@ -83,7 +112,7 @@ def doctor(
     from dfindex.maintenance import doctor as run
     from dfindex.tables import examination_table
 
-    result = run(index, repair=repair)
+    result = run(index, repair=repair, every_file=files)
     if as_json:
         print_json(result)
     else:

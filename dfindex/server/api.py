@@ -93,7 +93,7 @@ async def compare_files(request: Request, service: TheService) -> Response:
 @api.get("/status", response_model=schemas.StatusAnswer)
 async def status(service: TheService) -> Response:
     """Return the index in figures: media, samples, spaces, bytes, generation."""
-    return as_json(await service.look(lambda index: index.status().to_json()))
+    return as_json(await service.look(lambda index: index.status(files=False).to_json()))
 
 
 @api.get("/failures", response_model=schemas.FailuresAnswer)

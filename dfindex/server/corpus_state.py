@@ -25,7 +25,7 @@ class CorpusState:
 
 def corpus_state(index: Index) -> CorpusState:
     """Return the state of the corpus."""
-    return CorpusState(status=index.status(), writer=_writer(index.path))
+    return CorpusState(status=index.status(files=False), writer=_writer(index.path))
 
 
 def facets(index: Index) -> dict[str, list[str]]:

@@ -32,6 +32,7 @@ class FoundGroups:
     groups: list[dict[str, Any]]
     pairs_checked: int
     unavailable: int
+    links: list[dict[str, str]]
 
 
 _Key = tuple[State, Question]

@@ -143,6 +143,7 @@ class DuplicatesAnswer(BaseModel):
     groups: list[DuplicateGroup]
     pairs_checked: int
     unavailable: int
+    links: list[dict[str, str]]
 
 
 _WORDS = {

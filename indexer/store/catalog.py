@@ -291,6 +291,15 @@ class Catalog:
             f"SELECT DISTINCT id FROM ({SAMPLE_PATHS}) WHERE {condition} ORDER BY id", parameters
         )[0]
 
+    def files_below(self, path: bytes) -> list[bytes]:
+        """Return the files at or below a path."""
+        below = (path.rstrip(b"/") + b"/").hex().upper()
+        rows = self.query(
+            "SELECT raw FROM paths WHERE raw = $path OR starts_with(hex(raw), $below) ORDER BY raw",
+            {"path": path, "below": below},
+        )
+        return [bytes(raw) for (raw,) in rows]
+
     def paths_of(self, sha256: str) -> list[str]:
         """Return all paths with this content, by name."""
         rows = self.query(

@@ -65,15 +65,19 @@ class WritableCatalog(Catalog):
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """Commit what is done inside as one new generation, or nothing of it."""
-        self.query("BEGIN TRANSACTION")
-        try:
-            yield
-            self.advance("generation", 1)
-            self.query("COMMIT")
-        except BaseException:
-            self.query("ROLLBACK")
-            raise
+        """Commit what is done inside as one new generation, or nothing of it.
+
+        Other threads' statements wait until it is done.
+        """
+        with self.exclusively():
+            self.query("BEGIN TRANSACTION")
+            try:
+                yield
+                self.advance("generation", 1)
+                self.query("COMMIT")
+            except BaseException:
+                self.query("ROLLBACK")
+                raise
 
     def advance(self, key: str, step: int) -> int:
         """Raise a counter by ``step`` and return what it was before."""

@@ -11,6 +11,7 @@ from indexer.store.catalog import Catalog, SpaceRow
 from indexer.store.durable import read_sealed_json
 from indexer.store.layout import IndexFolder
 from indexer.store.opening import open_catalog
+from indexer.store.presence import FilesRead
 from indexer.store.segments import Segment
 
 
@@ -39,13 +40,17 @@ class HeadCheck:
 
 @dataclass
 class Examination:
-    """What a look over the index found, and what was done about it."""
+    """What a look over the index found, and what was done about it.
+
+    ``files`` is about the corpus, None where it was not looked at.
+    """
 
     findings: list[Finding] = field(default_factory=list)
     actions: list[str] = field(default_factory=list)
     segments: int = 0
     quarantined: int = 0
     heads: list[HeadCheck] = field(default_factory=list)
+    files: FilesRead | None = None
 
     @property
     def healthy(self) -> bool:

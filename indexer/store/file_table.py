@@ -7,18 +7,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from indexer.corpus import FoundFile, as_text
+from indexer.corpus import FoundFile, as_text, highest, is_below, prefix_of
 from indexer.errors import MediaError
 from indexer.store.catalog import Catalog
-from indexer.store.roots import (
-    Place,
-    highest,
-    is_below,
-    nested,
-    prefix_of,
-    relative_to,
-    show_paths,
-)
+from indexer.store.roots import Place, nested, relative_to, show_paths
 
 _HERE = "(root, rel) IN (SELECT unnest($root::INTEGER[]), unnest($rel::BLOB[]))"
 _COLUMNS = "size, mtime_ns, sha256, state, missing, device, inode"
@@ -111,9 +103,16 @@ class FileTable:
             self._catalog.query(f"DELETE FROM {table} WHERE {_HERE}", keys)
 
     def mark_missing(self, raws: Sequence[bytes]) -> None:
-        """Remember that files were not there when they were looked for."""
+        """Remember that files were not there when the scan in the catalog looked for them.
+
+        Where others on their device were there, the file is gone for itself; its device is
+        forgotten, since it may get another number by the next time.
+        """
         self._catalog.query(
-            f"UPDATE files SET missing = true WHERE NOT missing AND {_HERE}", self._keys(raws)
+            "UPDATE files SET missing = true, device = CASE WHEN (root, device) IN "
+            "(SELECT (p.root, p.device) FROM paths p JOIN scan s ON s.raw = p.raw) "
+            f"THEN NULL ELSE device END WHERE NOT missing AND {_HERE}",
+            self._keys(raws),
         )
 
     def move(self, old: bytes, new: bytes) -> int:

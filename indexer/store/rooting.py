@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 from duckdb import DuckDBPyConnection
 
-from indexer.corpus import as_text
-from indexer.store.roots import PROBES, highest, is_below, prefix_of, relative_to
+from indexer.corpus import as_text, highest, is_below, prefix_of
+from indexer.store.roots import PROBES, relative_to
 
 _DEPTH = 2  # folders on the way to a root that are common by chance: /home/somebody, /mnt/disk
 

@@ -7,11 +7,11 @@ index that moved together with its corpus finds it by the second, any other by t
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from indexer.corpus import as_text
+from indexer.corpus import as_text, prefix_of
 from indexer.store.catalog import Catalog
 
 PROBES = 16  # files of a root that are looked for to tell where it is
@@ -20,7 +20,7 @@ PROBES = 16  # files of a root that are looked for to tell where it is
 _VIEWS = """
     CREATE OR REPLACE TEMP VIEW paths AS
       SELECT f.root, f.rel, p.prefix || f.rel AS raw, p.name || f.name AS path, f.size,
-             f.mtime_ns, f.sha256, f.state, f.missing, f.device, f.inode
+             f.mtime_ns, f.sha256, f.state, f.missing, f.device, f.inode, f.rowid AS row
       FROM catalog.main.files f JOIN temp.places p ON p.root = f.root {once};
     CREATE OR REPLACE TEMP VIEW failures AS
       SELECT t.raw, t.path, e.sha256, e.reason, e.message, e.failed_at
@@ -97,25 +97,6 @@ def relative_to(index: bytes, folder: bytes) -> bytes:
     as_named = os.path.relpath(folder, os.path.abspath(index))
     real = os.path.relpath(os.path.realpath(folder), os.path.realpath(index))
     return min(as_named, real, key=lambda path: path.split(b"/").count(b".."))
-
-
-def prefix_of(folder: bytes) -> bytes:
-    """Return what all paths below a folder begin with."""
-    return folder.rstrip(b"/") + b"/"
-
-
-def is_below(path: bytes, folders: Iterable[bytes]) -> bool:
-    """Tell whether a path is one of ``folders`` or lies below one."""
-    return any(path == folder or path.startswith(prefix_of(folder)) for folder in folders)
-
-
-def highest(folders: Iterable[bytes]) -> list[bytes]:
-    """Return the folders that lie in no other, each once."""
-    kept: list[bytes] = []
-    for folder in sorted(set(folders), key=prefix_of):
-        if not is_below(folder, kept[-1:]):
-            kept.append(folder)
-    return kept
 
 
 def nested(prefixes: Sequence[bytes]) -> bool:

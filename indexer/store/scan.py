@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
-from pathlib import Path
 from typing import TypeVar
 
-from indexer.corpus import FoundFile
+from indexer.corpus import FoundFile, is_below
 from indexer.errors import MediaError
 from indexer.store.changes import WritableCatalog
-from indexer.store.roots import is_below
 from indexer.types import Reason
 
 T = TypeVar("T")
@@ -71,9 +69,8 @@ class Scan:
                     problem=MediaError(Reason(reason), message) if reason else None,
                 )
 
-    def missing(self, roots: Iterable[Path]) -> list[tuple[bytes, str]]:
-        """Return (raw, path) of catalogued files below ``roots`` that were not seen."""
-        folders = [bytes(root) for root in roots]
+    def missing(self, folders: Sequence[bytes]) -> list[tuple[bytes, str]]:
+        """Return (raw, path) of catalogued files at or below ``folders`` that were not seen."""
         rows = self._catalog.query(
             "SELECT raw, path FROM paths WHERE raw NOT IN (SELECT raw FROM scan) ORDER BY raw"
         )
@@ -81,6 +78,7 @@ class Scan:
 
     def remember(self, missing: list[bytes]) -> None:
         """Remember which files are gone, and which file each of those seen is."""
+        self._catalog.files.mark_missing(missing)
         self._catalog.query(
             """
             UPDATE files SET missing = false, device = s.device, inode = s.inode
@@ -89,7 +87,6 @@ class Scan:
               AND (p.missing OR (p.device, p.inode) IS DISTINCT FROM (s.device, s.inode))
             """
         )
-        self._catalog.files.mark_missing(missing)
 
     def _add_page(self, page: list[FoundFile], first: int) -> None:
         self._catalog.query(

@@ -107,6 +107,7 @@ DUPLICATES = record(
         ),
         "pairs_checked": COUNT,
         "unavailable": COUNT,
+        "links": listing(record({"path": TEXT, "of": TEXT})),
     }
 )
 
@@ -136,7 +137,7 @@ SEARCH = record(
 # Adding is free: status says more than the interface asks for.
 STATUS = {
     "type": "object",
-    "required": ["index", "generation", "media", "samples", "spaces", "bytes", "version"],
+    "required": ["index", "generation", "media", "samples", "spaces", "bytes", "version", "files"],
     "properties": {
         "index": TEXT,
         "generation": COUNT,
@@ -146,6 +147,9 @@ STATUS = {
             "required": ["seen", "indexed", "failed", "removed"],
             "additionalProperties": COUNT,
         },
+        "files": optional(
+            record({"present": COUNT, "gone": COUNT, "changed": COUNT, "links": COUNT})
+        ),
         "samples": record({"image": COUNT, "frame": COUNT, "face": COUNT}),
         "spaces": listing(
             {
