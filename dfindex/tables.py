@@ -80,9 +80,16 @@ def status_table(status: Status) -> None:
     )
     if status.files is not None:
         console.print(
-            f"There now: {status.files.present} as they were, {status.files.changed} of another "
-            f"size or time, {status.files.gone} gone; {status.files.links} are links to others."
+            f"There now: {status.files.present} as they were, {status.files.changed} changed, "
+            f"{status.files.gone} gone; {status.files.links} are links to others."
         )
+        if status.files.gone:
+            console.print("dfindex relocate OLD NEW tells the index where a folder is by now.")
+        if status.files.unverified:
+            console.print(
+                f"{status.files.unverified} have another time and the size they had; "
+                "dfindex doctor reads them."
+            )
     console.print(
         "Samples: " + ", ".join(f"{count} {kind}" for kind, count in status.samples.items())
     )

@@ -10,12 +10,15 @@ from pathlib import Path
 import duckdb
 from duckdb import DuckDBPyConnection
 
-from indexer.errors import IndexDamagedError, IndexFormatError, StoreError
+from indexer.errors import IndexDamagedError, IndexFormatError, IndexLockedError, StoreError
 from indexer.store.durable import TEMPORARY_SUFFIX, sync_folder
 
 # Readable by every DuckDB that dfindex supports, so that an upgrade of the library never
 # turns a user's index into one that the version beside it cannot open.
 STORAGE_VERSION = "v1.2.0"
+
+# What DuckDB says where another process, or this one, has a file open for writing.
+_IN_USE = ("Could not set lock", "Unique file handle conflict")
 
 
 def attach(path: Path, *, read_only: bool) -> DuckDBPyConnection:
@@ -76,6 +79,8 @@ def translated(path: Path) -> Iterator[None]:
             raise IndexFormatError(
                 f"{path} was written by a newer DuckDB than this one: {reason}; update duckdb"
             ) from error
+        if any(sign in reason for sign in _IN_USE):
+            raise IndexLockedError(f"{path} is in use: {reason}") from error
         if _means_damage(reason):
             raise IndexDamagedError(
                 f"{path} is damaged: {reason}; run dfindex doctor --repair"

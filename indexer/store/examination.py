@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from indexer.errors import IndexDamagedError, IndexFormatError, StoreError
+from indexer.errors import IndexDamagedError, IndexLockedError, StoreError
 from indexer.store.ann_cache import AnnCache
 from indexer.store.catalog import Catalog, SpaceRow
 from indexer.store.durable import read_sealed_json
@@ -85,10 +85,11 @@ def open_whole(file: Path, result: Examination) -> Catalog | None:
         return None
     try:
         catalog = open_catalog(file)
+    except IndexLockedError:
+        return None  # a writer has it: its published copy is what there is to look at
     except StoreError as error:
-        if isinstance(error, IndexDamagedError | IndexFormatError):
-            result.findings.append(Finding(str(file), str(error)))
-        return None  # in use by a writer: its published copy is what there is to look at
+        result.findings.append(Finding(str(file), str(error)))
+        return None
     try:
         names = [name for (name,) in catalog.query("SELECT table_name FROM duckdb_tables()")]
         for name in names:

@@ -148,7 +148,15 @@ STATUS = {
             "additionalProperties": COUNT,
         },
         "files": optional(
-            record({"present": COUNT, "gone": COUNT, "changed": COUNT, "links": COUNT})
+            record(
+                {
+                    "present": COUNT,
+                    "gone": COUNT,
+                    "changed": COUNT,
+                    "unverified": COUNT,
+                    "links": COUNT,
+                }
+            )
         ),
         "samples": record({"image": COUNT, "frame": COUNT, "face": COUNT}),
         "spaces": listing(

@@ -15,6 +15,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from dfindex.cli import main
+from indexer.store import presence
 from tests.fake_encoder import NAME
 from tests.pictures import corpus, picture
 
@@ -139,7 +140,13 @@ def test_from_another_process(run: Run, case: Path) -> None:
         text=True,
         check=True,
     )
-    assert json.loads(done.stdout)["files"] == {"present": 10, "gone": 0, "changed": 0, "links": 0}
+    assert json.loads(done.stdout)["files"] == {
+        "present": 10,
+        "gone": 0,
+        "changed": 0,
+        "unverified": 0,
+        "links": 0,
+    }
 
 
 class TestRelocate:
@@ -274,6 +281,22 @@ class TestPrune:
 
 
 class TestLooking:
+    def test_status_reads_what_has_another_time(self, run: Run, case: Path) -> None:
+        one, other = case / "camera" / "00001.png", case / "camera" / "00002.png"
+        os.utime(one, (1, 1))
+        data = other.read_bytes()
+        other.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
+        files = parsed(run("status", "--index", case / ".dfindex", "--json"))["files"]
+        assert files == {"present": 9, "gone": 0, "changed": 1, "unverified": 0, "links": 0}
+
+    def test_status_leaves_much_unread(
+        self, run: Run, case: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(presence, "_READ_BYTES", 0)
+        os.utime(case / "camera" / "00001.png", (1, 1))
+        files = parsed(run("status", "--index", case / ".dfindex", "--json"))["files"]
+        assert files == {"present": 9, "gone": 0, "changed": 0, "unverified": 1, "links": 0}
+
     def test_doctor_reads_what_has_another_time(self, run: Run, case: Path) -> None:
         one, other, third = (case / "camera" / f"0000{number}.png" for number in (1, 2, 3))
         os.utime(one, (1, 1))
