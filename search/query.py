@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -22,27 +21,10 @@ from search.evidence import Evidence, ExaminedResult, examine
 from search.judgement import Found, Judge
 from search.picture import Picture, is_same_content, read_picture, sampled_picture
 from search.restriction import allowed_ids
-from search.results import Completeness, Hit, Query, Searched, SearchResult, Timing, without_files
+from search.results import Completeness, Hit, Query, Searched, SearchResult, without_files
+from search.timing import Clock
 
 VERIFIED = 30  # samples at most whose pixels are compared
-
-
-class Clock:
-    """Takes the times of a search's parts."""
-
-    def __init__(self) -> None:
-        self._started = self._last = time.perf_counter()
-        self._laps: dict[str, float] = {}
-
-    def lap(self, name: str) -> None:
-        """Note the milliseconds since the last lap."""
-        now = time.perf_counter()
-        self._laps[name] = 1000 * (now - self._last)
-        self._last = now
-
-    def timing(self) -> Timing:
-        """Return all laps and their sum."""
-        return Timing(**self._laps, total=1000 * (self._last - self._started))
 
 
 class Searcher:
@@ -83,9 +65,10 @@ class Searcher:
         allowed = allowed_ids(self.reader.catalog, where)
         try:
             return self._answer(query, k, allowed, threshold, verify=verify)
-        except UnavailableError:
-            assert isinstance(query, Sample)  # no other error of a query's own
-            found = self._by_vectors([query.id], k, allowed, threshold).get(query.id)
+        except UnavailableError as error:
+            assert isinstance(query, Sample)  # other queries have no sample's file to be opened
+            known = {query.id: error.why}
+            found = self._by_vectors([query.id], k, allowed, threshold, known).get(query.id)
             if found is None:
                 raise
             return found
@@ -145,9 +128,17 @@ class Searcher:
         )
 
     def _by_vectors(
-        self, ids: Sequence[int], k: int, allowed: Int64 | None, threshold: float
+        self,
+        ids: Sequence[int],
+        k: int,
+        allowed: Int64 | None,
+        threshold: float,
+        known: Mapping[int, Absence] = MappingProxyType({}),
     ) -> dict[int, ExaminedResult]:
-        """Answer for several samples by their stored vectors alone."""
+        """Answer for several samples by their stored vectors alone.
+
+        ``known`` files could not be opened, whatever their size and time say.
+        """
         clock = Clock()
         clock.lap("embed")
         stored = self.space.embeddings(set(ids))
@@ -170,7 +161,7 @@ class Searcher:
             ranked[own] = self._judge.ranked(samples[own].sha256, candidates, {})[:k]
         clock.lap("retrieve")
         shown = {hit.sample.id for hits in ranked.values() for hit in hits} | ranked.keys()
-        absent = self._originals.absent([samples[one] for one in sorted(shown)])
+        absent = {**self._originals.absent([samples[one] for one in sorted(shown)]), **known}
         clock.lap("verify")
         return {
             own: self._told(_query_of(samples[own], absent), hits, _of(hits, absent), clock)

@@ -12,9 +12,10 @@ from indexer.errors import UnavailableError, UsageError
 from indexer.originals import Originals
 from indexer.types import Absence, Int64, Sample
 from search.evidence import NEEDED_SIDE
-from search.query import Clock, Searcher
+from search.query import Searcher
 from search.restriction import allowed_ids
 from search.results import without_files
+from search.timing import Clock
 from search.video_check import check_times, chosen_times, verdict_of
 from search.video_clip import Clip, ClipReader, Frames, Indexed, indexed
 from search.video_compare import Laid, best_match, judged, lay, matched
