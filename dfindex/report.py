@@ -12,6 +12,7 @@ from jinja2 import Environment, PackageLoader, Template, select_autoescape
 from markupsafe import Markup, escape
 
 from dfindex import availability
+from dfindex.places import page_of, place_of
 from dfindex.render import overlay
 from dfindex.thumbnails import jpeg, sample_thumbnail
 from indexer.store.durable import replace_file
@@ -61,8 +62,8 @@ def page_template(name: str, **filters: Callable[..., object]) -> Template:
     environment = Environment(
         loader=PackageLoader("dfindex"), autoescape=select_autoescape(), trim_blocks=True
     )
-    environment.filters |= availability.WORDS | {"basename": lambda path: Path(path).name}
-    environment.filters |= filters
+    environment.filters |= availability.WORDS | {"page": page_of, "place": place_of}
+    environment.filters |= {"basename": lambda path: Path(path).name, **filters}
     return environment.get_template(name)
 
 

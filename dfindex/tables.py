@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +13,7 @@ from rich.text import Text
 
 from dfindex import availability
 from dfindex.console import shown_on
+from dfindex.places import page_of, place_of
 
 if TYPE_CHECKING:
     from dfindex.maintenance import Relocation, Removal
@@ -140,7 +141,7 @@ def hits_table(result: SearchResult) -> None:
             str(hit.rank),
             f"{hit.score:.4f}",
             verdict_text(hit.verdict.value),
-            path_text(hit.sample),
+            path_text(hit.sample, place=place_of),
             f"{hit.sample.width}x{hit.sample.height}",
             _label(hit),
         )
@@ -156,9 +157,9 @@ def say_unavailable(result: SearchResult | VideoSearchResult) -> None:
             shown_on().print(words, style="yellow")
 
 
-def path_text(sample: Sample, style: str = "") -> Text:
-    """Return a sample's path, with a word about its file where that could not be opened."""
-    text, words = Text(sample.path, style), availability.of_sample(sample)
+def path_text(sample: Sample, style: str = "", *, place: Callable[[Sample], str] = page_of) -> Text:
+    """Return a sample's path and place, with a word where its file could not be opened."""
+    text, words = Text(sample.path + place(sample), style), availability.of_sample(sample)
     return text.append(f"\n{words}", "yellow") if words else text
 
 
