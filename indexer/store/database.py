@@ -10,6 +10,7 @@ from pathlib import Path
 import duckdb
 from duckdb import DuckDBPyConnection
 
+from indexer.corpus import as_text
 from indexer.errors import IndexDamagedError, IndexFormatError, IndexLockedError, StoreError
 from indexer.store.durable import TEMPORARY_SUFFIX, sync_folder
 
@@ -103,6 +104,14 @@ def _means_damage(reason: str) -> bool:
 
 
 def _quoted(path: Path) -> str:
+    try:
+        str(path).encode()
+    except UnicodeEncodeError as error:
+        raise StoreError(
+            f"expected an index in a folder whose path is UTF-8, as DuckDB needs it, got "
+            f"{as_text(os.fsencode(path))}; rename the folder, or go into it and name the index "
+            "from there"
+        ) from error
     return str(path).replace("'", "''")
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from indexer.build import BuildOptions, BuildReport, build
+from indexer.errors import StoreError
 from indexer.store.reader import IndexReader
 from indexer.store.repair import repair
 from indexer.store.roots import Root, place_of
@@ -31,9 +32,10 @@ def run(index: Path, *roots: Path, encoder: MeanColour | None = None) -> BuildRe
 def told(index: Path) -> set[bytes]:
     """Return all paths as the index tells them, indexed or failed."""
     with IndexReader(index) as reader:
-        failed = {os.fsencode(one.path) for one in reader.catalog.failures()}
-        indexed = reader.catalog.query("SELECT raw FROM paths WHERE state = 'indexed'")
-        return {bytes(raw) for (raw,) in indexed} | failed
+        rows = reader.catalog.query(
+            "SELECT raw FROM paths WHERE state = 'indexed' UNION SELECT raw FROM failures"
+        )
+        return {bytes(raw) for (raw,) in rows}
 
 
 def there(*folders: Path) -> set[bytes]:
@@ -188,6 +190,19 @@ def test_a_catalog_made_anew_from_the_segments_of_a_moved_case(case: Path) -> No
     assert told(renamed / ".dfindex") <= there(renamed)
     run(renamed / ".dfindex", renamed)
     assert told(renamed / ".dfindex") == there(renamed)
+
+
+def test_an_index_below_a_name_that_is_not_utf_8(
+    case: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """DuckDB takes no such path; relative to the folder itself it has none."""
+    run(case / ".dfindex", case)
+    renamed = case.rename(os.fsdecode(os.fsencode(tmp_path) + b"/f\xe9ll"))
+    with pytest.raises(StoreError, match="rename the folder"):
+        told(renamed / ".dfindex")
+    monkeypatch.chdir(renamed)
+    assert told(Path(".dfindex")) == there(renamed)
+    nothing_is_new(Path(".dfindex"), renamed)
 
 
 def test_what_is_seen_from_the_index_goes_before_what_was(tmp_path: Path) -> None:
