@@ -31,7 +31,10 @@ class SpaceStatus:
 
 @dataclass(frozen=True, kw_only=True)
 class Status:
-    """An index in figures; ``files`` is None where they were not looked for."""
+    """An index in figures; ``roots`` are the folders its files lie below, where they are now.
+
+    ``files`` is None where they were not looked for.
+    """
 
     index: str
     generation: int
@@ -40,6 +43,7 @@ class Status:
     spaces: tuple[SpaceStatus, ...]
     bytes: int
     version: int
+    roots: tuple[str, ...]
     files: FilesThere | None
 
     def to_json(self) -> dict[str, Any]:
@@ -60,6 +64,7 @@ def status_of(reader: IndexReader, *, files: bool) -> Status:
         spaces=tuple(_space_status(reader, row.fingerprint) for row in catalog.spaces()),
         bytes=_folder_bytes(reader.folder.path),
         version=FORMAT_VERSION,
+        roots=tuple(catalog.roots()),
         files=look_for_files(catalog) if files else None,
     )
 

@@ -16,19 +16,17 @@ from dfindex.console import shown_on
 from dfindex.places import page_of, place_of
 
 if TYPE_CHECKING:
-    from dfindex.maintenance import Relocation, Removal
     from dfindex.status import Status
     from indexer.build import BuildReport
     from indexer.encoders.known import EncoderEntry
     from indexer.store.catalog import Failure
-    from indexer.store.compaction import Compaction
-    from indexer.store.examination import Examination
     from indexer.store.labelling import Labelling
     from indexer.types import Sample
     from search.results import Hit, SearchResult
     from search.video_results import VideoSearchResult
 
 _LISTED = 20
+_ROOTS = 5  # folders of the corpus that are named
 _VERDICT_STYLES = {
     "exact": "bold green",
     "copy": "green",
@@ -66,7 +64,7 @@ def _missing(console: Console, report: BuildReport) -> None:
     if report.pruned:
         console.print(f"{report.pruned} files that have vanished were removed from the index.")
     if report.missing:
-        _list(console, "indexed files have vanished", report.missing)
+        name_list("indexed files have vanished", report.missing)
         console.print("They stay in the index; dfindex build --prune forgets them.")
 
 
@@ -74,23 +72,14 @@ def status_table(status: Status) -> None:
     """Show an index in figures."""
     console = shown_on()
     media = status.media
-    console.print(f"Index {status.index}, generation {status.generation}, {_size(status.bytes)}")
+    console.print(
+        f"Index {status.index}, generation {status.generation}, {size_text(status.bytes)}"
+    )
     console.print(
         f"Files: {media.seen} seen = {media.indexed} indexed + {media.failed} failed; "
         f"{media.missing} vanished since, {media.removed} removed."
     )
-    if status.files is not None:
-        console.print(
-            f"There now: {status.files.present} as they were, {status.files.changed} changed, "
-            f"{status.files.gone} gone; {status.files.links} are links to others."
-        )
-        if status.files.gone:
-            console.print("dfindex relocate OLD NEW tells the index where a folder is by now.")
-        if status.files.unverified:
-            console.print(
-                f"{status.files.unverified} have another time and the size they had; "
-                "dfindex doctor reads them."
-            )
+    _corpus(console, status)
     console.print(
         "Samples: " + ", ".join(f"{count} {kind}" for kind, count in status.samples.items())
     )
@@ -109,6 +98,26 @@ def status_table(status: Status) -> None:
             ", ".join(space.devices),
         )
     console.print(table)
+
+
+def _corpus(console: Console, status: Status) -> None:
+    """Say where the files of an index are, and whether they are what they were."""
+    if status.roots:
+        console.print(Text(f"Corpus: {', '.join(status.roots[:_ROOTS])}"), soft_wrap=True)
+    files = status.files
+    if files is None:
+        return
+    console.print(
+        f"There now: {files.present} as they were, {files.changed} changed, {files.gone} gone; "
+        f"{files.links} are links to others."
+    )
+    if files.gone:
+        console.print("dfindex relocate OLD NEW tells the index where a folder is by now.")
+    if files.unverified:
+        console.print(
+            f"{files.unverified} have another time and the size they had; "
+            "dfindex doctor reads them."
+        )
 
 
 def failures_table(rows: Sequence[Failure]) -> None:
@@ -163,68 +172,6 @@ def path_text(sample: Sample, style: str = "", *, place: Callable[[Sample], str]
     return text.append(f"\n{words}", "yellow") if words else text
 
 
-def removal_summary(result: Removal) -> None:
-    """Say what was removed."""
-    console = shown_on()
-    console.print(f"{result.removed} files removed from the index.")
-    _list(console, "names fit nothing in the index", result.unknown)
-
-
-def compaction_summary(result: Compaction) -> None:
-    """Say what a compaction gave back."""
-    shown_on().print(
-        f"{result.segments_before} segments are now {result.segments_after}; "
-        f"{result.rows_dropped} removed rows dropped, "
-        f"{_size(result.bytes_before)} became {_size(result.bytes_after)}."
-    )
-
-
-def examination_table(result: Examination) -> None:
-    """Show what is wrong with an index and what was done about it."""
-    console = shown_on()
-    if result.healthy:
-        console.print(f"Everything matches its checksum ({result.segments} segments).")
-    for finding in result.findings:
-        lost = f" Lost: {finding.loses}." if finding.loses else ""
-        console.print(Text(f"{finding.path}: {finding.problem}.{lost}"))
-    for action in result.actions:
-        console.print(Text(f"Mended: {action}."))
-    if result.files is not None:
-        console.print(
-            f"{result.files.seen} indexed files: {result.files.read} compared by SHA-256, "
-            f"the others by size and time."
-        )
-        _list(console, "are gone or cannot be read", result.files.gone)
-        _list(console, "are not what was indexed", result.files.changed)
-    for head in result.heads:
-        told = "not checked, its encoder is not here" if head.largest is None else ""
-        told = told or f"logit = W cls + b within {head.largest:.2g}"
-        console.print(Text(f"Head of {head.space}, {head.samples} samples: {told}."))
-    if result.quarantined:
-        console.print(f"{result.quarantined} files of interrupted commits lie in quarantine.")
-
-
-def relocation_summary(result: Relocation) -> None:
-    """Say what was moved in the index, or why nothing was."""
-    console = shown_on()
-    if not result.files:
-        console.print(Text(f"Nothing in the index lies at or below {result.old}."))
-        return
-    console.print(
-        Text(
-            f"{result.files} files lie at or below {result.old}; {result.there} of them are at "
-            f"{result.new} with the size they had, and of {result.compared} compared by SHA-256 "
-            f"{result.same} are the same."
-        )
-    )
-    if result.moved:
-        console.print(Text(f"The index knows them at {result.new} from now on."))
-    else:
-        console.print("The index was left as it is.")
-        if not result.fits:
-            console.print("Nothing fits there; --force relocates all the same.")
-
-
 def labelling_summary(result: Labelling) -> None:
     """Say what became of a file of labels."""
     if not result.labelled:
@@ -238,9 +185,9 @@ def _labelled(
     console = shown_on()
     if labelled:
         console.print(f"{labelled} contents labelled.")
-    _list(console, "lines of labels name nothing in the index", unmatched)
-    _list(console, "lines of labels contradict an earlier one about the same content", conflicts)
-    _list(console, "paths of another machine were matched by how they end", by_end)
+    name_list("lines of labels name nothing in the index", unmatched)
+    name_list("lines of labels contradict an earlier one about the same content", conflicts)
+    name_list("paths of another machine were matched by how they end", by_end)
 
 
 def labels_table(rows: Sequence[dict[str, str | None]]) -> None:
@@ -280,12 +227,9 @@ def _label(hit: Hit) -> Text:
 
 def name_list(what: str, names: Sequence[str]) -> None:
     """List names after how many there are, the first of them if there are many."""
-    _list(shown_on(), what, names)
-
-
-def _list(console: Console, what: str, names: Sequence[str]) -> None:
     if not names:
         return
+    console = shown_on()
     console.print(f"{len(names)} {what}:")
     for name in names[:_LISTED]:
         console.print(Text(f"  {name}"))
@@ -293,7 +237,8 @@ def _list(console: Console, what: str, names: Sequence[str]) -> None:
         console.print(f"  and {len(names) - _LISTED} more (--json lists all)")
 
 
-def _size(count: int) -> str:
+def size_text(count: int) -> str:
+    """Return a number of bytes for people."""
     size = float(count)
     for unit in ("bytes", "KiB", "MiB", "GiB"):
         if size < 1024 or unit == "GiB":

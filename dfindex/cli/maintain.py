@@ -21,7 +21,7 @@ def remove(names: tuple[str, ...], index: Path, as_json: bool) -> int:
     build over it. dfindex compact gives the disk space back.
     """
     from dfindex.maintenance import remove as run
-    from dfindex.tables import removal_summary
+    from dfindex.maintenance_tables import removal_summary
 
     result = run(index, names)
     if as_json:
@@ -37,7 +37,7 @@ def remove(names: tuple[str, ...], index: Path, as_json: bool) -> int:
 def compact(index: Path, as_json: bool) -> None:
     """Give back the space of what was removed, and join small segments."""
     from dfindex.maintenance import compact as run
-    from dfindex.tables import compaction_summary
+    from dfindex.maintenance_tables import compaction_summary
 
     result = run(index)
     if as_json:
@@ -60,7 +60,7 @@ def relocate(old: Path, new: Path, dry_run: bool, force: bool, index: Path, as_j
     and some by SHA-256; where nothing fits, nothing is relocated.
     """
     from dfindex.maintenance import relocate as run
-    from dfindex.tables import relocation_summary
+    from dfindex.maintenance_tables import relocation_summary
 
     result = run(index, old, new, dry_run=dry_run, force=force)
     if as_json:
@@ -110,7 +110,7 @@ def doctor(
             raise click.UsageError("--orientation and --labels CSV go together, without --repair")
         return _orientation(index, labels, encoder, (device, precision, preset), as_json=as_json)
     from dfindex.maintenance import doctor as run
-    from dfindex.tables import examination_table
+    from dfindex.maintenance_tables import examination_table
 
     result = run(index, repair=repair, every_file=files)
     if as_json:

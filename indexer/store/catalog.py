@@ -291,6 +291,11 @@ class Catalog:
             f"SELECT DISTINCT id FROM ({SAMPLE_PATHS}) WHERE {condition} ORDER BY id", parameters
         )[0]
 
+    def roots(self) -> list[str]:
+        """Return the folders that files lie below, where they are now."""
+        rows = self.query("SELECT name FROM places ORDER BY name")
+        return [name.rstrip("/") or "/" for (name,) in rows]
+
     def files_below(self, path: bytes) -> list[bytes]:
         """Return the files at or below a path."""
         below = (path.rstrip(b"/") + b"/").hex().upper()
