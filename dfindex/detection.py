@@ -22,6 +22,7 @@ from indexer.encoders.registry import with_heads
 from indexer.engines.local import batch_size_for, extract, streams_for
 from indexer.errors import MediaError, UsageError
 from indexer.files import Limits, read_file
+from indexer.originals import Originals
 from indexer.preprocess import needed
 from indexer.preprocess_views import views as views_of
 from indexer.store.head_outputs import HeadOutputs
@@ -118,16 +119,21 @@ class Detector:
         return -1 if finding and finding.finding is Orientation.INVERTED else 1
 
     def labelled(self) -> dict[bytes, str]:
-        """Return the labels that the index holds, by the bytes of a path."""
+        """Return the labels that the index holds, by the bytes of a path that is still there."""
         if self._index is None:
             return {}
         with IndexReader(self._index) as reader:
             rows = reader.catalog.query(
-                "SELECT arg_min(p.raw, p.path), any_value(l.label) FROM labels l JOIN paths p "
-                "ON p.sha256 = l.sha256 WHERE p.state = 'indexed' AND NOT p.missing "
-                "GROUP BY l.sha256"
+                "SELECT min(s.id) FROM labels l JOIN samples s ON s.sha256 = l.sha256 "
+                "WHERE s.id NOT IN (SELECT sample_id FROM tombstones) GROUP BY l.sha256"
             )
-        return {bytes(raw): label for raw, label in rows}
+            samples = reader.catalog.samples([id_ for (id_,) in rows])
+            places = Originals(reader.catalog).places(samples)
+        return {
+            os.fsencode(place): str(one.label)
+            for one in samples
+            if isinstance(place := places[one.id], Path)
+        }
 
     def _stored(self, stack: ExitStack) -> HeadOutputs | None:
         if self._index is None:

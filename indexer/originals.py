@@ -65,71 +65,72 @@ class Originals:
         media.close()
         return Path(os.fsdecode(file.raw))
 
-    def absent(self, samples: Sequence[Sample]) -> dict[int, Absence]:
-        """Return what became of the files that are not there any more, by their samples' ids.
+    def places(self, samples: Sequence[Sample]) -> dict[int, Path | Absence]:
+        """Return where the files of samples lie, or what became of them, by the samples' ids.
 
         A file of the size and time that the catalog knows counts as unchanged, as it does for a
         build; others are read.
         """
         files = self._catalog.files_of([one.id for one in samples])
-        doubtful = [one for one in samples if not any(map(_untouched, files[one.id]))]
-        found = {one.id: self._absence(one) for one in doubtful}
-        return {id_: why for id_, why in found.items() if why is not None}
+        return {one.id: self._place(one, files[one.id]) for one in samples}
+
+    def absent(self, samples: Sequence[Sample]) -> dict[int, Absence]:
+        """Return which samples' files are not there any more, as `places` tells it."""
+        found = self.places(samples)
+        return {id_: why for id_, why in found.items() if isinstance(why, Absence)}
 
     def absent_at(self, samples: Sequence[Sample]) -> dict[tuple[int, str], Absence]:
         """Return what `absent` does of the very paths that samples name, by id and path."""
         files = self._catalog.files_of(list({one.id for one in samples}))
         found = {}
         for sample in samples:
-            for file in files[sample.id]:
-                if file.path == sample.path and not _untouched(file):
-                    why = _absence_of(file, sample.sha256)
-                    if why is not None:
-                        found[sample.id, sample.path] = why
+            named = [file for file in files[sample.id] if file.path == sample.path]
+            place = self._place(sample, named)
+            if isinstance(place, Absence):
+                found[sample.id, sample.path] = place
         return found
 
-    def _absence(self, sample: Sample) -> Absence | None:
-        try:
-            self.path(sample)
-        except UnavailableError as error:
-            return error.why
-        return None
+    def _place(self, sample: Sample, files: Sequence[FoundFile]) -> Path | Absence:
+        known = next((file for file in files if _untouched(file)), None)
+        if known is None:
+            try:
+                known, media = _first_of(files, sample.sha256, _opened)
+            except UnavailableError as error:
+                return error.why
+            media.close()
+        return Path(os.fsdecode(known.raw))
 
     def _first(
         self, sample: Sample, attempt: Callable[[bytes, str], T | None]
     ) -> tuple[FoundFile, T]:
-        """Return the first file of a sample's content that has its bytes, and what was made of it.
+        files = self._catalog.files_of([sample.id])[sample.id]
+        return _first_of(files, sample.sha256, attempt)
 
-        ``attempt`` returns None for other bytes, and raises MediaError where there are none.
-        """
-        problems: list[tuple[FoundFile, Absence]] = []
-        for file in self._catalog.files_of([sample.id])[sample.id]:
-            try:
-                found = attempt(file.raw, sample.sha256)
-            except MediaError as error:
-                problems.append((file, _became(error)))
-                continue
-            if found is not None:
-                return file, found
-            problems.append((file, Absence.CHANGED))
-        raise _unavailable(problems)
+
+def _first_of(
+    files: Sequence[FoundFile], sha256: str, attempt: Callable[[bytes, str], T | None]
+) -> tuple[FoundFile, T]:
+    """Return the first file that has these bytes, and what ``attempt`` made of it.
+
+    It returns None for other bytes, and raises MediaError where there are none.
+    """
+    problems: list[tuple[FoundFile, Absence]] = []
+    for file in files:
+        try:
+            found = attempt(file.raw, sha256)
+        except MediaError as error:
+            problems.append((file, _became(error)))
+            continue
+        if found is not None:
+            return file, found
+        problems.append((file, Absence.CHANGED))
+    raise _unavailable(problems)
 
 
 def _opened(raw: bytes, sha256: str) -> Media | None:
     media = Media(raw, Limits(), Sampling())
     if media.sha256 == sha256:
         return media
-    media.close()
-    return None
-
-
-def _absence_of(file: FoundFile, sha256: str) -> Absence | None:
-    try:
-        media = _opened(file.raw, sha256)
-    except MediaError as error:
-        return _became(error)
-    if media is None:
-        return Absence.CHANGED
     media.close()
     return None
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
+from indexer.originals import Originals
 from indexer.store.catalog import Catalog
-from indexer.types import Float32, Int64
+from indexer.types import Absence, Float32, Int64
 
 HEAD_BYTES = 1 << 18  # of a file, which hold a JPEG's tables unless its metadata are enormous
 FORMATS = ("JPEG", "PNG", "WEBP")
@@ -29,25 +29,30 @@ NAMES = (
 def codec_features(catalog: Catalog, ids: Int64) -> Float32:
     """Return features (n, d) float32 of the files behind samples, in the order of ``ids``.
 
-    A JPEG's tables are read from the file itself; zero where it is gone or another format.
+    A JPEG's tables are read from the file itself; zero where it is gone, changed or another format.
     """
     rows = catalog.query(
         """
         SELECT s.id, any_value(m.bytes), any_value(m.width), any_value(m.height),
-               any_value(m.format), arg_min(p.raw, (p.missing, p.path))
+               any_value(m.format)
         FROM samples s JOIN media m ON m.sha256 = s.sha256
-        JOIN paths p ON p.sha256 = s.sha256 AND p.state = 'indexed'
         WHERE s.id IN (SELECT unnest($ids::BIGINT[]))
         GROUP BY s.id
         """,
         {"ids": ids.tolist()},
     )
     by_id = {row[0]: row[1:] for row in rows}
-    return np.array([_described(*by_id[one]) for one in ids.tolist()], dtype=np.float32)
+    places = Originals(catalog).places(catalog.samples(ids.tolist()))
+    return np.array(
+        [_described(*by_id[one], place=places.get(one)) for one in ids.tolist()], dtype=np.float32
+    )
 
 
-def _described(size: int, width: int, height: int, format_: str, raw: bytes) -> list[float]:
-    tables = jpeg_tables(_head(raw)) if format_.upper() == "JPEG" else (0.0, 0.0, 0.0)
+def _described(
+    size: int, width: int, height: int, format_: str, *, place: Path | Absence | None
+) -> list[float]:
+    head = _head(place) if format_.upper() == "JPEG" and isinstance(place, Path) else b""
+    tables = jpeg_tables(head)
     return [
         np.log(max(size, 1)),
         size / (width * height),
@@ -89,9 +94,9 @@ def _add_tables(body: bytes, means: list[float]) -> None:
         place += 1 + 64 * (1 + bool(wide))
 
 
-def _head(raw: bytes) -> bytes:
+def _head(path: Path) -> bytes:
     try:
-        with Path(os.fsdecode(raw)).open("rb") as file:
+        with path.open("rb") as file:
             return file.read(HEAD_BYTES)
     except OSError:
         return b""
