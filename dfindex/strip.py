@@ -9,7 +9,7 @@ from PIL import Image, ImageDraw, ImageFont
 from dfindex.render import ALTERED, FAINT, GROUND, INK, SHARED
 from indexer.decode import DecodedImage
 from indexer.errors import UnavailableError
-from search.video_clip import Frames
+from search.video_frames import Frames
 from search.video_results import CheckedFrame, VideoMatch
 from search.video_words import clock
 
@@ -48,7 +48,7 @@ def strip_of(query: Frames, sample: Frames, video: VideoMatch) -> Image.Image:
 
 def _shown(frames: Frames, times: Sequence[float]) -> list[DecodedImage]:
     try:
-        return (frames(times) if times else None) or []
+        return (frames(times, at_least=CELL) if times else None) or []
     except UnavailableError:
         return []
 

@@ -17,8 +17,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class VideoComparison(FileComparison):
-    """What two videos have in common; ``match`` is that of the best pair of frames."""
+    """What two videos have in common; ``match`` is that of the best pair of frames.
 
+    ``share_query`` is the fraction of the first that the second shows, ``share_sample`` that of
+    the second which the first shows.
+    """
+
+    share_query: float
+    share_sample: float
     video: VideoMatch
 
 
@@ -44,25 +50,28 @@ def compared_with(
     ``name`` is what the second is called, where its path does not say so.
     """
     first, second = reader.read(a), reader.read(b)
-    laid, verdict, video = compare_clips(reader, first, second, name=name or b.name)
+    aligned, found = compare_clips(reader, first, second, name=name or b.name)
+    video = found.video
     if out is not None:
         _draw(out, reader, (first, second), video)
     return VideoComparison(
         a=str(a),
         b=str(b),
-        verdict=verdict,
-        score=laid.score,
+        verdict=found.verdict,
+        score=aligned.score,
         probability=None,
         match=best_match(video.checked),
         description=video.description,
+        share_query=video.share_query,
+        share_sample=video.share_sample,
         video=video,
     )
 
 
 def _draw(out: Path, reader: ClipReader, clips: tuple[Clip, Clip], video: VideoMatch) -> None:
-    from dfindex.strip import CELL, strip_of
+    from dfindex.strip import strip_of
     from indexer.store.durable import replace_file
 
-    above, below = (reader.frames(one, at_least=CELL) for one in clips)
+    above, below = (reader.frames(one) for one in clips)
     drawing = strip_of(above, below, video)
     replace_file(out, lambda file: drawing.save(file, "PNG"))

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dfindex.report import WORDS, data_uri, page_template
-from dfindex.strip import CELL, strip_of
+from dfindex.strip import strip_of
 from dfindex.thumbnails import jpeg
 from indexer.originals import Originals
 from indexer.store.durable import replace_file
@@ -41,7 +41,7 @@ def _strip(result: VideoSearchResult, hit: VideoHit, originals: Originals) -> st
     if not hit.video.segments:
         return None
     path, sha256 = Path(result.query.path), result.query.sha256
-    query = partial(frames_at, path, at_least=CELL, sha256=sha256)
-    sample = partial(originals.frames, hit.sample, at_least=CELL)
+    query = partial(frames_at, path, sha256=sha256)
+    sample = partial(originals.frames, hit.sample)
     drawing = strip_of(query, sample, hit.video)
     return data_uri(jpeg(drawing, max(drawing.size)))

@@ -58,7 +58,7 @@ def picture(
     """
     shorter = min(frame.width, frame.height)
     scale = 1 if at_least is None else max(1, shorter // (2 * at_least))
-    options = _colour_options(frame)
+    options = {"threads": 1, **_colour_options(frame)}  # many films are read at once
     if scale > 1:
         size = {"width": frame.width // scale, "height": frame.height // scale}
         options |= {**size, "interpolation": "AREA"}

@@ -46,10 +46,14 @@ class Pair:
 
 @dataclass(frozen=True)
 class Relation:
-    """What two samples are to each other; ``narrower`` is the one that is a part of the other."""
+    """What two samples are to each other; ``narrower`` is the one that is a part of the other.
+
+    Of videos, ``shares`` are the fractions of the first and the second that the other shows.
+    """
 
     verdict: Verdict
     narrower: int | None = None
+    shares: tuple[float, float] | None = None
 
 
 def related(

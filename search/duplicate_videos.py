@@ -14,21 +14,20 @@ from indexer.store.catalog import Catalog
 from indexer.store.space import Space
 from indexer.types import Absence, Int64, Sample
 from search.duplicate_pairs import Pair, Relation
-from search.evidence import NEEDED_SIDE
-from search.video_check import check_times, chosen_times, verdict_of
-from search.video_clip import Frames, Indexed, indexed
-from search.video_compare import Laid, judged, lay, share_of
+from search.video_clip import Indexed, indexed
+from search.video_compare import Aligned, align_tracks, finding
+from search.video_frames import Frames
 from search.video_votes import content_votes
 
 NEAREST = 10  # frames of other videos retrieved for each frame
-PARTNERS = 5  # videos that each is laid against
+PARTNERS = 5  # videos that each is aligned with
 MOST_FRAMES = 100  # of one video that may stand before another's
 KEPT_OPEN = 64  # tracks in memory
-WHOLE = 0.95  # of a video's length: what shows less of another is the narrower one
+WHOLE = 0.95  # of a video: what shows less of another is the narrower one
 
 
 class VideoPairs:
-    """Lays the videos of a space against each other; one frame stands for each of them.
+    """Aligns the videos of a space with each other; one frame stands for each of them.
 
     ``absent`` says of which of them the file could not be opened, by those ids.
     """
@@ -54,30 +53,30 @@ class VideoPairs:
             for one, content in self._content.items()
             for other in self._partners(content, frames)
         }
-        laid = [(pair, self._laid(*pair)) for pair in sorted(pairs)]
+        aligned = [(pair, self._aligned(*pair)) for pair in sorted(pairs)]
         return [
             Pair(*pair, found.score)
-            for pair, found in laid
+            for pair, found in aligned
             if found is not None and found.segments and found.score >= (min_score or -1.0)
         ]
 
     def relate(self, pair: Pair) -> Relation | None:
         """Compare two videos by the pixels of some frames; None where a file is gone."""
-        laid = self._laid(pair.first, pair.second)
-        if laid is None:
+        aligned = self._aligned(pair.first, pair.second)
+        if aligned is None:
             return None
-        times = chosen_times(laid.query, laid.sample, laid.segments) if laid.segments else []
+        frames = (self._frames_of(pair.first), self._frames_of(pair.second))
         try:
-            checked = check_times(self._frames_of(pair.first), self._frames_of(pair.second), times)
+            said = finding(aligned, frames, names=("the one", "the other"))
         except UnavailableError:
             return None
-        verdict, _ = judged(laid, verdict_of(checked))
-        return Relation(verdict, narrower=_narrower(pair, laid))
+        shares = (said.video.share_query, said.video.share_sample)
+        return Relation(said.verdict, narrower=_narrower(pair, shares), shares=shares)
 
     def _frames_of(self, id_: int) -> Frames:
-        def frames(times: Sequence[float]) -> list[DecodedImage]:
+        def frames(times: Sequence[float], *, at_least: int) -> list[DecodedImage]:
             try:
-                return self._originals.frames(self._samples[id_], times, at_least=NEEDED_SIDE)
+                return self._originals.frames(self._samples[id_], times, at_least=at_least)
             except UnavailableError as error:
                 self.absent[id_] = error.why
                 raise
@@ -103,20 +102,19 @@ class VideoPairs:
         chosen = sorted(votes, key=lambda other: (-votes[other], other))[:PARTNERS]
         return [self._stands_for[other] for other in chosen]
 
-    def _laid(self, first: int, second: int) -> Laid | None:
+    def _aligned(self, first: int, second: int) -> Aligned | None:
         tracks = [self._track(self._content[one]) for one in (first, second)]
         if tracks[0] is None or tracks[1] is None:
             return None
-        return lay(tracks[0].track, tracks[1].track)
+        return align_tracks(tracks[0].track, tracks[1].track)
 
     def _read(self, content: str) -> Indexed | None:
         return next(indexed(self._catalog, self._space, [content]), None)
 
 
-def _narrower(pair: Pair, laid: Laid) -> int | None:
+def _narrower(pair: Pair, shares: tuple[float, float]) -> int | None:
     """Return which of two videos is a part of the other, None where neither is."""
-    first = share_of(laid.segments, laid.query.duration)
-    second = share_of(laid.segments, laid.sample.duration)
+    first, second = shares
     if first >= WHOLE > second:
         return pair.first
     return pair.second if second >= WHOLE > first else None

@@ -23,13 +23,17 @@ from search.verdict import COPIES, Verdict
 class Member:
     """A sample of a group; score and verdict are against the representative.
 
-    ``score`` is cosine similarity; ``decided`` says that a person called it the same.
+    ``score`` is cosine similarity; ``decided`` says that a person called it the same. Of videos,
+    ``share_query`` is the fraction of the representative that the member shows, ``share_sample``
+    that of the member which the representative shows.
     """
 
     sample: Sample
     score: float
     verdict: Verdict
     decided: bool = False
+    share_query: float | None = None
+    share_sample: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -252,7 +256,7 @@ def _group(
         (link.pair.first, link.pair.second): link for link in links if link.pair.first in members
     }
     first = _representative(members, inside.values(), samples, sizes)
-    found = [Member(sample=samples[first], score=1.0, verdict=Verdict.EXACT)]
+    found = [_itself(samples[first])]
     for one in sorted(members - {first}):
         low, high = sorted((first, one))
         found.append(_member(samples[one], inside.get((low, high)), first, comparer))
@@ -263,17 +267,34 @@ def _group(
     return Group(id=min(members), representative=samples[first], members=tuple(found))
 
 
+def _itself(sample: Sample) -> Member:
+    whole = 1.0 if sample.kind is Kind.FRAME else None
+    return Member(
+        sample=sample, score=1.0, verdict=Verdict.EXACT, share_query=whole, share_sample=whole
+    )
+
+
 def _member(sample: Sample, link: _Link | None, first: int, comparer: _Comparer) -> Member:
     """Describe a member against the representative, comparing them where nobody did yet."""
     if link is None:
         low, high = sorted((first, sample.id))
         pair = Pair(low, high, comparer.score(low, high))
         relation = comparer.relate(pair)
-        verdict = Verdict.SIMILAR if relation is None else relation.verdict
-        return Member(sample=sample, score=pair.score, verdict=verdict)
-    verdict = Verdict.COPY if link.relation is None else link.relation.verdict
-    decided = link.relation is None
-    return Member(sample=sample, score=link.pair.score, verdict=verdict, decided=decided)
+        otherwise = Verdict.SIMILAR
+    else:
+        pair, relation, otherwise = link.pair, link.relation, Verdict.COPY
+    shares = None if relation is None else relation.shares
+    share_query, share_sample = shares or (None, None)
+    if pair.first != first:
+        share_query, share_sample = share_sample, share_query
+    return Member(
+        sample=sample,
+        score=pair.score,
+        verdict=otherwise if relation is None else relation.verdict,
+        decided=link is not None and relation is None,
+        share_query=share_query,
+        share_sample=share_sample,
+    )
 
 
 def _representative(

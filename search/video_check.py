@@ -3,80 +3,176 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
+from PIL import Image
 
 from indexer.decode import DecodedImage
-from search.evidence import compare_decoded
+from indexer.structure import ASSESSABLE, structure
+from indexer.types import Float32
+from search.evidence import NEEDED_SIDE, compare_decoded
 from search.verdict import COPIES, Verdict
-from search.video_clip import Frames
-from search.video_match import Segment, Track
+from search.video_alignment import Segment
+from search.video_frames import Frames, in_any_order
 from search.video_results import CheckedFrame
+from search.video_track import Track
 
-CHECKED = 3  # pairs of frames a video
-AROUND = tuple(step / 30 for step in range(-6, 7))  # seconds by which an offset may be off
+CHECKED = 6  # pairs of frames of two videos, and at least one of each part
+FRAME = 1 / 30  # seconds: as near as times are found
+STEPS = np.arange(-6, 7)  # at which a time is looked for around a place
+OFF_BY = 0.5  # spacings of frames by which an offset may be off
 SMALL = 32  # pixels
+STANDING = 0.003  # of a correlation: as alike is what shows the same frame
+BORDER = 6.0  # levels that a black or plain border deviates by at most
+_TURNS = (
+    None,
+    Image.Transpose.FLIP_LEFT_RIGHT,
+    Image.Transpose.FLIP_TOP_BOTTOM,
+    Image.Transpose.ROTATE_90,
+    Image.Transpose.ROTATE_180,
+    Image.Transpose.ROTATE_270,
+    Image.Transpose.TRANSPOSE,
+    Image.Transpose.TRANSVERSE,
+)
 
 
-def chosen_times(
+@dataclass(frozen=True)
+class Look:
+    """A place to look at: a part, by its number, and the times of both videos there.
+
+    The sample's may be off by so many seconds as lie ``within``.
+    """
+
+    part: int
+    query_s: float
+    sample_s: float
+    within: float
+
+
+def chosen_looks(
     query: Track, sample: Track, segments: Sequence[Segment], count: int = CHECKED
-) -> list[tuple[float, float]]:
-    """Return when to look at both videos: at the most alike pair of each share of the path."""
-    offsets = {pair: one.offset_s for one in segments for pair in one.pairs}
-    pairs = sorted(offsets)
-    chosen = []
-    for share in np.array_split(np.arange(len(pairs)), min(count, len(pairs))):
-        mine = [pairs[int(at)] for at in share]
-        here, there = max(
-            mine, key=lambda one: float(query.vectors[one[0]] @ sample.vectors[one[1]])
-        )
-        time_s = float(query.times[here])
-        chosen.append((time_s, time_s + offsets[here, there]))
-    return chosen
+) -> list[Look]:
+    """Return where to look at both videos: at the most alike pair of each share of each part.
+
+    Longer parts are looked at more often, the longest ``count`` at least once.
+    """
+    looks = []
+    seconds = np.array([one.seconds for one in segments[:count]]) + 1e-9
+    shares = np.maximum(1, np.floor(count * seconds / seconds.sum())).astype(int)
+    within = max(STEPS[-1] * FRAME, OFF_BY * min(query.spacing, sample.spacing))
+    still = min(query.duration, sample.duration) <= 0
+    for number, (segment, share) in enumerate(zip(segments, shares, strict=False)):
+        pairs = np.array(segment.pairs)
+        for mine in np.array_split(pairs, min(share, len(pairs))):
+            alike = (query.vectors[mine[:, 0]] * sample.vectors[mine[:, 1]]).sum(axis=1)
+            here, there = mine[int(np.argmax(alike))]
+            time_s = float(query.times[here])
+            there_s = float(sample.times[there]) if still else segment.there(time_s)
+            looks.append(Look(number, time_s, there_s, within))
+    return looks
 
 
-def check_times(
-    query: Frames, sample: Frames, times: Sequence[tuple[float, float]]
+def look(
+    query: Frames, sample: Frames, looks: Sequence[Look], *, exchanged: bool = False
 ) -> tuple[CheckedFrame, ...]:
     """Compare frames of two files, shown at about these times, by their pixels.
 
     Of the sample's frames around a time the one that looks most like the query's is taken. Empty
-    where a file is not there any more as it was; raise UnavailableError where a sample's is not.
+    where a file is not there any more as it was. Where ``exchanged`` it is said what became of the
+    sample in the query.
     """
-    first = query([here for here, _ in times])
-    around = [there + shift for _, there in times for shift in AROUND]
-    order = np.argsort(around, kind="stable").tolist()
-    wanted = [max(0.0, around[at]) for at in order]
-    shown = sample(wanted)
-    if first is None or shown is None:
+    if not looks:
         return ()
-    second = {at: frame for at, frame in zip(order, shown, strict=True)}
-    checked = []
-    for place, (time_s, _) in enumerate(times):
-        candidates = range(place * len(AROUND), (place + 1) * len(AROUND))
-        best = max(candidates, key=lambda at: _likeness(first[place], second[at]))
-        found = compare_decoded(first[place], second[best]).comparison
-        checked.append(
-            CheckedFrame(
-                query_s=time_s,
-                sample_s=max(0.0, around[best]),
-                verdict=found.verdict,
-                score=found.score,
-                match=found.match,
-            )
+    nearest = _nearest(query, sample, looks)
+    first = in_any_order(query, [one.query_s for one in looks], at_least=NEEDED_SIDE)
+    second = None if nearest is None else in_any_order(sample, nearest, at_least=NEEDED_SIDE)
+    if first is None or second is None or nearest is None:
+        return ()
+    both = zip(looks, nearest, first, second, strict=True)
+    if exchanged:
+        return tuple(
+            _checked(one.part, (there_s, there), (one.query_s, here))
+            for one, there_s, here, there in both
         )
-    return tuple(checked)
+    return tuple(
+        _checked(one.part, (one.query_s, here), (there_s, there))
+        for one, there_s, here, there in both
+    )
 
 
-def _likeness(first: DecodedImage, second: DecodedImage) -> float:
-    """Return the correlation of two frames, seen small and grey."""
-    grey = [
-        np.asarray(one.image.convert("L").resize((SMALL, SMALL)), dtype=np.float64)
-        for one in (first, second)
+def _checked(
+    part: int, query: tuple[float, DecodedImage], sample: tuple[float, DecodedImage]
+) -> CheckedFrame:
+    (query_s, here), (sample_s, there) = query, sample
+    blank = any(structure(each.image) < ASSESSABLE for each in (here, there))
+    found = None if blank else compare_decoded(here, there).comparison
+    return CheckedFrame(
+        part=part,
+        query_s=query_s,
+        sample_s=sample_s,
+        verdict=Verdict.NOT_ASSESSABLE if found is None else found.verdict,
+        score=None if found is None else found.score,
+        match=None if found is None else found.match,
+    )
+
+
+def _nearest(query: Frames, sample: Frames, looks: Sequence[Look]) -> list[float] | None:
+    """Return when the sample looks most like the query does at each place, as seen small."""
+    first = in_any_order(query, [one.query_s for one in looks], at_least=2 * SMALL)
+    nearest = [one.sample_s for one in looks]
+    step = max(one.within for one in looks) / STEPS[-1]
+    while first is not None:
+        around = np.maximum(0, np.array(nearest)[:, None] + step * STEPS)
+        second = in_any_order(sample, around.ravel().tolist(), at_least=2 * SMALL)
+        if second is None:
+            return None
+        for place, frame in enumerate(first):
+            likeness = _likeness(frame, second[place * len(STEPS) : (place + 1) * len(STEPS)])
+            best = np.flatnonzero(likeness >= likeness.max() - STANDING)
+            nearest[place] = float(np.median(around[place, best]))
+        if step <= FRAME:
+            return nearest
+        step = max(FRAME, step / STEPS[-1])
+    return None
+
+
+def _likeness(frame: DecodedImage, others: Sequence[DecodedImage]) -> Float32:
+    """Return the correlation (n,) of a frame with others, seen small and grey.
+
+    The frame may be turned or mirrored in them, and either may have borders.
+    """
+    first = [_small(frame.image, trimmed=one) for one in (False, True)]
+    turned = [one if turn is None else one.transpose(turn) for one in first for turn in _TURNS]
+    here = _evened(turned)
+    found = [
+        here @ _evened([_small(one.image, trimmed=trimmed) for one in others]).T
+        for trimmed in (False, True)
     ]
-    deviations = [one - one.mean() for one in grey]
-    spread = float(np.prod([np.sqrt((one * one).mean()) for one in deviations]))
-    return float((deviations[0] * deviations[1]).mean()) / (spread + 1.0)
+    best = np.concatenate(found)
+    return np.asarray(best[int(np.argmax(best.max(axis=1)))])
+
+
+def _small(image: Image.Image, *, trimmed: bool) -> Image.Image:
+    grey = image.convert("L")
+    box = _inside_borders(np.asarray(grey, dtype=np.float32)) if trimmed else None
+    return grey.resize((SMALL, SMALL), Image.Resampling.BOX, box=box)
+
+
+def _inside_borders(grey: Float32) -> tuple[int, int, int, int] | None:
+    """Return the box of a picture without plain borders, None where nothing else is there."""
+    rows = np.flatnonzero(grey.std(axis=1) > BORDER)
+    columns = np.flatnonzero(grey.std(axis=0) > BORDER)
+    if not len(rows) or not len(columns):
+        return None
+    return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
+
+
+def _evened(images: Sequence[Image.Image]) -> Float32:
+    """Return pictures as rows (n, SMALL²) without mean, of unit length where they are not flat."""
+    rows = np.stack([np.asarray(one, dtype=np.float32).ravel() for one in images])
+    rows -= rows.mean(axis=1, keepdims=True)
+    return np.asarray(rows / (np.linalg.norm(rows, axis=1, keepdims=True) + SMALL))
 
 
 def verdict_of(checked: Sequence[CheckedFrame]) -> Verdict | None:

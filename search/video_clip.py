@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import CancelledError
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,13 +21,12 @@ from indexer.store.catalog import Catalog, FrameRow
 from indexer.store.space import Space
 from indexer.types import Encoder, Float32, Int64, Reason, Span, UInt8, unit
 from indexer.video import Sampling
-from search.video_match import Track
+from search.video_frames import Frames
+from search.video_track import Track
 
 DENSELY = Sampling(fps=2.0, least=16, most=64)
 BATCH = 8
 _ALONE = Span(0.0, 0.0, 0.0)  # of a picture
-# What a file shows at rising times; None where it is not there any more as it was.
-Frames = Callable[[Sequence[float]], list[DecodedImage] | None]
 
 
 @dataclass(frozen=True)
@@ -83,14 +82,15 @@ class ClipReader(Closing):
             self._go_on()
             raise
         last = frames[-1]
-        track, _ = Track.of([one.span or _ALONE for one in frames], vectors)
+        spans = [one.span or _ALONE for one in frames]
+        track, _ = Track.of(spans, vectors, [one.structure for one in frames])
         return Clip(str(path), str(last.sha256), last.width, last.height, track)
 
-    def frames(self, clip: Clip, *, at_least: int) -> Frames:
-        """Return what looks at a clip that was read; shorter sides have ``at_least`` pixels."""
+    def frames(self, clip: Clip) -> Frames:
+        """Return what looks at a clip that was read."""
         raw = os.fsencode(clip.path)
 
-        def shown(times: Sequence[float]) -> list[DecodedImage] | None:
+        def shown(times: Sequence[float], *, at_least: int) -> list[DecodedImage] | None:
             self._go_on()
             try:
                 return self._pool.shown(raw, times, at_least=at_least, sha256=clip.sha256)
@@ -133,7 +133,9 @@ def indexed(catalog: Catalog, space: Space, contents: Sequence[str]) -> Iterator
         mine = _at_different_times(mine)
         if mine:
             vectors = stored.vectors[[place[row.id] for row in mine]]
-            track, owners = Track.of([row.span for row in mine], vectors)
+            track, owners = Track.of(
+                [row.span for row in mine], vectors, [row.structure for row in mine]
+            )
             yield Indexed(content, np.array([row.id for row in mine])[owners], track)
 
 

@@ -1,31 +1,35 @@
-"""One video laid against another: which parts agree, how sure that is, what became of them."""
+"""One video compared with another: what they share, how sure that is, what became of it."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import numpy as np
 
-from search.evidence import NEEDED_SIDE
 from search.results import Match
 from search.verdict import Verdict
-from search.video_check import check_times, chosen_times, verdict_of
+from search.video_alignment import Segment
+from search.video_check import CHECKED, chosen_looks, look, verdict_of
 from search.video_clip import Clip, ClipReader
-from search.video_match import Segment, Track, match_tracks
+from search.video_frames import Frames
+from search.video_match import in_order, match_tracks
 from search.video_results import CheckedFrame, Part, VideoMatch
+from search.video_share import Stretch, measured, shares
+from search.video_track import Track
 from search.video_words import described
 
-COMPARED = 8  # pairs of frames that two videos are compared by
+COMPARED = 8  # pairs of frames that two videos which are given are compared by
+ENOUGH = 0.5  # of the video of which more is shared: what shares less is no copy
 
 
 @dataclass(frozen=True)
-class Laid:
-    """A query laid against a sample.
+class Aligned:
+    """A query aligned with a sample.
 
     ``best`` are the most alike frames of both; ``score`` is the mean cosine of matched frames;
     ``value``, 0 to 1, is how alike, how many frames, and how much of the shorter of both.
-    ``curve`` (n,) is the best cosine of each of the query's frames.
+    ``curve`` (n,) is the best cosine of each of the query's frames, 0 of those that are blank.
     """
 
     query: Track
@@ -37,74 +41,85 @@ class Laid:
     curve: tuple[float, ...]
     exact: bool
 
+    @property
+    def blank(self) -> bool:
+        """Whether one of both is known to have nothing but blank frames."""
+        return not (self.query.assessable.any() and self.sample.assessable.any())
 
-def lay(query: Track, sample: Track, *, exact: bool = False) -> Laid:
+
+@dataclass(frozen=True)
+class Finding:
+    """What is said of two videos: verdict, confidence from 0 to 1, and where they agree."""
+
+    verdict: Verdict
+    confidence: float
+    video: VideoMatch
+
+
+def align_tracks(query: Track, sample: Track, *, exact: bool = False) -> Aligned:
     """Find the parts that two videos share."""
     segments = match_tracks(query, sample)
     similar = query.vectors @ sample.vectors.T
-    here, there = np.unravel_index(int(np.argmax(similar)), similar.shape)
-    score, value = float(np.clip(similar.max(), -1, 1)), 0.0
+    counted = np.where(np.outer(query.assessable, sample.assessable), similar, 0)
+    here, there = np.unravel_index(int(np.argmax(counted)), similar.shape)
+    score, value = float(np.clip(counted.max(), -1, 1)), 0.0
     if segments:
         matched = sum(one.frames_matched for one in segments)
         compared = sum(one.frames_compared for one in segments)
         score = sum(one.score * one.frames_matched for one in segments) / matched
-        shorter = min(query.duration, sample.duration)
-        share = min(1.0, matched / compared) * max(0.1, share_of(segments, shorter))
-        value = score * share * matched / (matched + 1)
-    return Laid(
+        most = max(_claimed(query, sample, segments))
+        value = score * matched / compared * max(0.1, most) * matched / (matched + 1)
+    return Aligned(
         query=query,
         sample=sample,
         segments=segments,
         best=(int(here), int(there)),
         score=score,
         value=value,
-        curve=tuple(np.clip(similar.max(axis=1), -1, 1).tolist()),
+        curve=tuple(np.clip(counted.max(axis=1), -1, 1).tolist()),
         exact=exact,
     )
 
 
-def judged(laid: Laid, pixels: Verdict | None) -> tuple[Verdict, float]:
-    """Return the verdict and the confidence: pixels above alignment, alignment above nearness."""
-    if laid.exact:
-        return Verdict.EXACT, 1.0
-    if pixels is not None and pixels is not Verdict.NOT_ASSESSABLE:
-        return pixels, 0.5 + 0.499 * laid.value
-    if not laid.segments:
-        return Verdict.UNRELATED, 0.1 * float(np.clip(laid.score, 0, 1))
-    return pixels or Verdict.SIMILAR, 0.1 + 0.4 * laid.value
+def finding(
+    aligned: Aligned,
+    frames: tuple[Frames, Frames] | None = None,
+    *,
+    names: tuple[str, str],
+    count: int = CHECKED,
+) -> Finding:
+    """Say what two videos are to each other, by ``count`` pairs of frames.
 
-
-def matched(
-    laid: Laid, checked: tuple[CheckedFrame, ...], name: str, verdict: Verdict
-) -> VideoMatch:
-    """Return what is reported of two videos; ``name`` is the sample's, for people."""
-    segments = _refined(laid.segments, checked)
-    times = laid.query.times.tolist()
-    return VideoMatch(
-        duration_s=laid.sample.duration,
-        segments=segments,
-        frames_matched=sum(one.frames_matched for one in segments),
-        frames_compared=sum(one.frames_compared for one in segments),
-        query_share=share_of(laid.segments, laid.query.duration),
-        sample_share=share_of(laid.segments, laid.sample.duration),
-        curve=tuple(zip(times, laid.curve, strict=True)),
+    Without ``frames``, which show the query and the sample, no pixels are looked at. ``names`` are
+    those of both, for people. Exchanged, the two are found to share as much.
+    """
+    checked, found = _looked_at(aligned, frames, count)
+    share_query, share_sample = shares((aligned.query, aligned.sample), found)
+    verdict, confidence = _judged(aligned, checked, max(share_query, share_sample))
+    parts = tuple(_part(one, looked=bool(checked)) for one in found)
+    mirrored = [one.match.mirrored for one in checked if one.match is not None]
+    backwards = sum(one.segment.seconds for one in found if one.segment.reversed)
+    video = VideoMatch(
+        duration_s=aligned.sample.duration,
+        segments=parts,
+        frames_matched=sum(one.frames_matched for one in parts),
+        frames_compared=sum(one.frames_compared for one in parts),
+        share_query=share_query,
+        share_sample=share_sample,
+        mirrored=2 * sum(mirrored) > len(mirrored),
+        reversed=2 * backwards > sum(one.segment.seconds for one in found),
+        curve=tuple(zip(aligned.query.times.tolist(), aligned.curve, strict=True)),
         checked=checked,
-        description=described(verdict, name, segments, checked, still=laid.sample.duration <= 0),
+        description="",
     )
+    return Finding(verdict, confidence, described(verdict, video, names))
 
 
-def compare_clips(
-    reader: ClipReader, a: Clip, b: Clip, *, name: str
-) -> tuple[Laid, Verdict, VideoMatch]:
+def compare_clips(reader: ClipReader, a: Clip, b: Clip, *, name: str) -> tuple[Aligned, Finding]:
     """Compare two videos that a reader has read, by frames and pixels; ``name`` is the second's."""
-    laid = lay(a.track, b.track, exact=a.sha256 == b.sha256)
-    checked: tuple[CheckedFrame, ...] = ()
-    if laid.segments and not laid.exact:
-        times = chosen_times(a.track, b.track, laid.segments, COMPARED)
-        first, second = (reader.frames(one, at_least=NEEDED_SIDE) for one in (a, b))
-        checked = check_times(first, second, times)
-    verdict, _ = judged(laid, verdict_of(checked))
-    return laid, verdict, matched(laid, checked, name, verdict)
+    aligned = align_tracks(a.track, b.track, exact=a.sha256 == b.sha256)
+    frames = (reader.frames(a), reader.frames(b))
+    return aligned, finding(aligned, frames, names=("the first", name), count=COMPARED)
 
 
 def best_match(checked: Sequence[CheckedFrame]) -> Match | None:
@@ -114,28 +129,60 @@ def best_match(checked: Sequence[CheckedFrame]) -> Match | None:
     return None if best is None else best.match
 
 
-def share_of(segments: Sequence[Segment], duration: float) -> float:
-    """Return the fraction of a video that lies in the matched parts."""
-    if duration <= 0:
-        return 1.0 if segments else 0.0
-    return float(min(1.0, sum(one.seconds for one in segments) / duration))
+def _looked_at(
+    aligned: Aligned, frames: tuple[Frames, Frames] | None, count: int
+) -> tuple[tuple[CheckedFrame, ...], tuple[Stretch, ...]]:
+    """Look at the pixels in one order, whichever of both is the query."""
+    claimed = tuple(Stretch.claimed(one) for one in aligned.segments)
+    if frames is None or aligned.exact or not aligned.segments:
+        return (), claimed
+    tracks, segments = (aligned.query, aligned.sample), aligned.segments
+    exchanged = not in_order(*tracks)
+    if exchanged:
+        frames, tracks = frames[::-1], tracks[::-1]
+        segments = tuple(one.exchanged for one in segments)
+    looks = chosen_looks(*tracks, segments, count)
+    checked = look(*frames, looks, exchanged=exchanged)
+    if not checked:
+        return (), claimed
+    inwards = [one.exchanged for one in checked] if exchanged else checked
+    found = measured(frames, tracks, segments, inwards)
+    return checked, tuple(one.exchanged for one in found) if exchanged else found
 
 
-def _refined(segments: Sequence[Segment], checked: Sequence[CheckedFrame]) -> tuple[Part, ...]:
-    """Correct each offset by the frames whose pixels were found to fit."""
-    parts = []
-    for one in segments:
-        fields = asdict(one)
-        fields.pop("pairs")
-        shifts = [
-            frame.sample_s - frame.query_s
-            for frame in checked
-            if frame.match is not None and one.query_from_s <= frame.query_s <= one.query_until_s
-        ]
-        if shifts:
-            offset = float(np.median(shifts))
-            fields["offset_s"] = offset
-            fields["sample_from_s"] = max(0.0, one.query_from_s + offset)
-            fields["sample_until_s"] = one.query_until_s + offset
-        parts.append(Part(**fields))
-    return tuple(parts)
+def _judged(
+    aligned: Aligned, checked: Sequence[CheckedFrame], share: float
+) -> tuple[Verdict, float]:
+    """Return the verdict and the confidence: pixels above alignment, alignment above nearness."""
+    if aligned.exact:
+        return Verdict.EXACT, 1.0
+    if aligned.blank:
+        return Verdict.NOT_ASSESSABLE, 0.0
+    if not aligned.segments:
+        return Verdict.UNRELATED, 0.1 * float(np.clip(aligned.score, 0, 1))
+    pixels = verdict_of(checked)
+    if pixels is Verdict.NOT_ASSESSABLE:
+        return pixels, 0.0
+    if pixels is None or share < ENOUGH:
+        return Verdict.SIMILAR, 0.1 + 0.4 * aligned.value
+    return pixels, 0.5 + 0.499 * aligned.value
+
+
+def _claimed(query: Track, sample: Track, segments: Sequence[Segment]) -> tuple[float, float]:
+    return shares((query, sample), [Stretch.claimed(one) for one in segments])
+
+
+def _part(stretch: Stretch, *, looked: bool) -> Part:
+    segment = stretch.segment
+    return Part(
+        query_from_s=segment.query_from_s,
+        query_until_s=segment.query_until_s,
+        sample_from_s=max(0.0, segment.sample_from_s),
+        sample_until_s=segment.sample_until_s,
+        offset_s=segment.offset_s,
+        frames_matched=segment.frames_matched,
+        frames_compared=segment.frames_compared,
+        score=segment.score,
+        reversed=segment.reversed,
+        verified=bool(stretch.query) if looked else None,
+    )

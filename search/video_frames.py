@@ -5,12 +5,22 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Protocol
+
+import numpy as np
 
 from indexer.decode import DecodedImage
 from indexer.errors import MediaError
 from indexer.files import Limits
 from indexer.media import Media
 from indexer.video import Sampling
+
+
+class Frames(Protocol):
+    """What a file shows at rising times; None where it is not there any more as it was."""
+
+    def __call__(self, times: Sequence[float], *, at_least: int) -> list[DecodedImage] | None:
+        """Return the frames, the shorter side ``at_least`` pixels if they are as large."""
 
 
 def frames_at(
@@ -27,3 +37,15 @@ def frames_at(
             return media.shown(times, at_least)
     except MediaError:
         return None
+
+
+def in_any_order(
+    frames: Frames, times: Sequence[float], *, at_least: int
+) -> list[DecodedImage] | None:
+    """Return what a file shows at times in any order; None as `Frames` does."""
+    order = np.argsort(times, kind="stable").tolist()
+    shown = frames([max(0.0, times[at]) for at in order], at_least=at_least)
+    if shown is None:
+        return None
+    by_place = dict(zip(order, shown, strict=True))
+    return [by_place[at] for at in range(len(times))]

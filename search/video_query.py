@@ -10,16 +10,15 @@ import numpy as np
 
 from indexer.errors import UnavailableError, UsageError
 from indexer.originals import Originals
-from indexer.types import Absence, Int64, Sample
-from search.evidence import NEEDED_SIDE
+from indexer.types import Int64, Sample
 from search.query import Searcher
 from search.restriction import allowed_ids
 from search.results import without_files
 from search.timing import Clock
-from search.video_check import check_times, chosen_times, verdict_of
-from search.video_clip import Clip, ClipReader, Frames, Indexed, indexed
-from search.video_compare import Laid, best_match, judged, lay, matched
-from search.video_results import CheckedFrame, VideoHit, VideoQuery, VideoSearchResult
+from search.video_clip import Clip, ClipReader, Indexed, indexed
+from search.video_compare import Aligned, align_tracks, best_match, finding
+from search.video_frames import Frames
+from search.video_results import VideoHit, VideoQuery, VideoSearchResult
 from search.video_votes import content_votes
 
 NEAREST = 40  # samples retrieved for each frame of the query
@@ -29,15 +28,15 @@ VERIFIED = 5  # videos whose frames are compared
 
 @dataclass(frozen=True)
 class _Found:
-    """A video of the corpus, laid against the query."""
+    """A video of the corpus, aligned with the query."""
 
     video: Indexed
-    laid: Laid
+    aligned: Aligned
 
     @property
     def sample(self) -> int:
         """The id of the frame most like the query."""
-        return int(self.video.ids[self.laid.best[1]])
+        return int(self.video.ids[self.aligned.best[1]])
 
 
 class VideoSearcher:
@@ -83,10 +82,10 @@ class VideoSearcher:
         allowed = allowed_ids(self._reader.catalog, where)
         found = [one for one in self._aligned(clip, k, allowed) if _reaches(one, min_score)]
         clock.lap("retrieve")
-        frames = reader.frames(clip, at_least=NEEDED_SIDE)
+        frames = reader.frames(clip)
         looked_at = VERIFIED if verify and available else 0
         hits = [
-            self._hit(one, self._checked(frames, one) if place < looked_at else ())
+            self._hit(one, frames if place < looked_at else None)
             for place, one in enumerate(found[: max(k, VERIFIED)])
         ]
         hits.sort(key=lambda hit: (-hit.confidence, -hit.score, hit.sample.id))
@@ -127,7 +126,8 @@ class VideoSearcher:
 
     def _aligned(self, clip: Clip, k: int, allowed: Int64 | None) -> list[_Found]:
         """Return the videos nearest to the query's frames, the best aligned first."""
-        vectors = clip.track.vectors
+        told = clip.track.assessable
+        vectors = clip.track.vectors[told if told.any() else slice(None)]
         scores, ids = self._space.neighbours(vectors, max(k, NEAREST), allowed=allowed)
         exact = self._reader.catalog.find(clip.sha256)
         if allowed is not None:
@@ -139,41 +139,38 @@ class VideoSearcher:
         videos = indexed(self._reader.catalog, self._space, nearest)
         aligned = [_found(clip, one) for one in videos]
         return sorted(
-            aligned, key=lambda one: (not one.laid.exact, -one.laid.value, -one.laid.score)
+            aligned,
+            key=lambda one: (not one.aligned.exact, -one.aligned.value, -one.aligned.score),
         )
 
-    def _checked(self, query: Frames, found: _Found) -> tuple[CheckedFrame, ...] | Absence:
-        """Compare frames of the query with a video's, or say why that cannot be had."""
-        laid = found.laid
-        if laid.exact or not laid.segments:
-            return ()
-        times = chosen_times(laid.query, laid.sample, laid.segments)
+    def _hit(self, found: _Found, frames: Frames | None) -> VideoHit:
+        """Return what is said of a video, by pixels where the query's ``frames`` are given."""
         sample = self._reader.catalog.samples([found.sample])[0]
-        there = partial(self._originals.frames, sample, at_least=NEEDED_SIDE)
+        names = ("the query", Path(sample.path).name)
+        both = None if frames is None else (frames, partial(self._originals.frames, sample))
         try:
-            return check_times(query, there, times)
+            said = finding(found.aligned, both, names=names)
         except UnavailableError as error:
-            return error.why
-
-    def _hit(self, found: _Found, looked_at: tuple[CheckedFrame, ...] | Absence) -> VideoHit:
-        sample = self._reader.catalog.samples([found.sample])[0]
-        checked = () if isinstance(looked_at, Absence) else looked_at
-        verdict, confidence = judged(found.laid, verdict_of(checked))
+            said = finding(found.aligned, names=names)
+            sample = sample.without_file(error.why)
         return VideoHit(
             rank=1,
-            score=found.laid.score,
-            confidence=confidence,
+            score=found.aligned.score,
+            confidence=said.confidence,
             probability=None,
-            verdict=verdict,
-            sample=sample.without_file(looked_at) if isinstance(looked_at, Absence) else sample,
-            match=best_match(checked),
-            video=matched(found.laid, checked, Path(sample.path).name, verdict),
+            verdict=said.verdict,
+            sample=sample,
+            match=best_match(said.video.checked),
+            share_query=said.video.share_query,
+            share_sample=said.video.share_sample,
+            video=said.video,
         )
 
 
 def _found(clip: Clip, video: Indexed) -> _Found:
-    return _Found(video, lay(clip.track, video.track, exact=video.sha256 == clip.sha256))
+    exact = video.sha256 == clip.sha256
+    return _Found(video, align_tracks(clip.track, video.track, exact=exact))
 
 
 def _reaches(found: _Found, min_score: float | None) -> bool:
-    return min_score is None or found.laid.score >= min_score
+    return min_score is None or found.aligned.score >= min_score

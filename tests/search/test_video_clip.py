@@ -20,12 +20,12 @@ def test_frames_are_those_a_player_shows_at_their_times(tmp_path: Path) -> None:
     path = clip(tmp_path / "a.mp4", steady(50))
     with ClipReader(MeanColour()) as reader:
         found = reader.read(path)
-        shown = reader.frames(found, at_least=96)([0.0, 0.5, 1.99])
+        shown = reader.frames(found)([0.0, 0.5, 1.99], at_least=96)
         assert shown is not None
         assert [number_of(one.image) for one in shown] == [0, 12, 49]
         assert {(one.width, one.height) for one in shown} == {(192, 96)}
         clip(path, steady(20))
-        assert reader.frames(found, at_least=96)([0.0]) is None  # another clip lies there now
+        assert reader.frames(found)([0.0], at_least=96) is None  # another clip lies there now
         assert reader.read(path).sha256 != found.sha256  # and the process goes on
 
 

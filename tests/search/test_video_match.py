@@ -10,8 +10,9 @@ import pytest
 import dfindex
 from indexer.types import Float32, Span, unit
 from search.verdict import Verdict
-from search.video_match import Track, match_tracks, video_vector
+from search.video_match import match_tracks
 from search.video_results import VideoSearchResult
+from search.video_track import Track
 from tests.shared import needs_shared, shared_data
 
 CLIPS = shared_data / "near_dup" / "videos"
@@ -87,11 +88,6 @@ def test_thinned_frames_count_for_the_part_they_stand_for() -> None:
     assert owners.tolist() == [0, 1, 1, 1, 2]
     assert track.times.tolist() == [0.5, 1.5, 2.5, 3.5, 4.5]
     assert (track.duration, track.spacing) == (5, 1)
-
-
-def test_a_video_s_vector_is_the_mean_of_its_frames() -> None:
-    vectors = unit(np.array([[1, 0, 0], [0, 1, 0]], np.float32))
-    np.testing.assert_allclose(video_vector(vectors), [2**-0.5, 2**-0.5, 0], atol=1e-6)
 
 
 FAMILIES = ("chair", "doorknob", "pattern", "test-padded")

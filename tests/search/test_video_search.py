@@ -57,7 +57,7 @@ def test_a_video_finds_a_picture_taken_from_it(index: dfindex.Index, tmp_path: P
     assert Path(hits[0].sample.path).name == "picture.png"
     assert hits[0].sample.kind is Kind.IMAGE
     assert 1 <= hits[0].video.segments[0].query_from_s < 2
-    assert "shows picture.png at 00:01" in hits[0].video.description
+    assert "looks like picture.png at 00:01" in hits[0].video.description
 
 
 def test_strangers_are_measured_against_other_files(index: dfindex.Index) -> None:
