@@ -17,6 +17,7 @@ from click.testing import CliRunner, Result
 from dfindex.cli import main
 from indexer.store import presence
 from tests.fake_encoder import NAME
+from tests.indexer.store.test_older_format import unpacked
 from tests.pictures import corpus, picture
 
 Run = Callable[..., Result]
@@ -129,6 +130,41 @@ def test_labels_and_removal_go_by_the_paths_of_today(run: Run, case: Path) -> No
     }
     assert parsed(run("remove", renamed / "mail", *index))["removed"] == 2
     assert run("remove", case / "camera", *index).exit_code == 1
+
+
+def test_a_case_of_the_version_before(run: Run, tmp_path: Path) -> None:
+    """Read by this version after a rename, before and after a build upgraded its index."""
+    case = unpacked(tmp_path).rename(tmp_path / "port")
+
+    def said() -> tuple[object, ...]:
+        index = ("--index", case / ".dfindex", "--json")
+        search = parsed(run("search", case / "deep" / "blue.png", "-k", 3, *index))
+        files = [Path(hit["sample"]["path"]).relative_to(case) for hit in search["hits"]]
+        groups = parsed(run("duplicates", *index))["groups"]
+        return (
+            [str(file) for file in files],
+            search["hits"][0]["verdict"],
+            [
+                sorted(os.path.relpath(one["sample"]["path"], case) for one in group["members"])
+                for group in groups
+            ],
+            parsed(run("status", *index))["files"],
+            {row["label"] for row in parsed(run("label", "list", *index))},
+        )
+
+    before = said()
+    assert before[0][0] == "deep/blue.png"
+    assert before[1:4] == (
+        "exact",
+        [["deep/r\\xe9d.png", "deep/red again.png", "red.png"]],
+        {"present": 5, "gone": 0, "changed": 0, "unverified": 0, "links": 0},
+    )
+    assert before[4] == {"fake"}
+    report = parsed(build(run, case, "--json"))
+    assert (report["seen"], report["unchanged"], report["embedded"]) == (6, 6, 0)
+    assert said() == before
+    case = case.rename(tmp_path / "harbour again")
+    assert said() == before
 
 
 def test_from_another_process(run: Run, case: Path) -> None:
