@@ -17,7 +17,10 @@ from indexer.store.durable import replace_file
 from indexer.types import Float32, Int64
 from search.projection import Progress
 
-_TYPES = {"id": "BIGINT", "time_s": "DOUBLE", "width": "INTEGER", "height": "INTEGER"}
+_TYPES = {
+    **{"id": "BIGINT", "time_s": "DOUBLE"},
+    **{"page": "INTEGER", "width": "INTEGER", "height": "INTEGER"},
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +55,7 @@ def export_parquet(
         "sha256": [one.sha256 for one in samples],
         "kind": [one.kind.value for one in samples],
         "time_s": [one.time_s for one in samples],
+        "page": [one.page for one in samples],
         "width": [one.width for one in samples],
         "height": [one.height for one in samples],
         "label": [one.label for one in samples],

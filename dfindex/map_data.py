@@ -162,4 +162,6 @@ def _steps(scores: FloatArray) -> Any:
 
 def _shown(sample: Sample) -> str:
     name = sample.path.replace("\n", " ").replace("\r", " ")
+    if sample.page is not None:
+        return f"{name}, page {sample.page}"
     return name if sample.time_s is None else f"{name} at {sample.time_s:.1f} s"

@@ -7,7 +7,7 @@ JPEG without its end marker too; Pillow cannot tell one from a JPEG that lacks i
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -20,8 +20,11 @@ from indexer.errors import MediaError
 from indexer.files import Limits, read_file, too_large
 from indexer.sniff import Kind, named_kind
 from indexer.stills import open_stills
+from indexer.structure import ASSESSABLE, structure
 from indexer.types import Reason
 
+_LOOKED_AT = 50  # pages among which one that is not blank is looked for
+_SMALL = 64  # pixels of a page's shorter side that tell whether it is blank
 _SWAPS_SIDES = (5, 6, 7, 8)  # EXIF orientations that lay a picture on its side
 _ORIENTATION = 0x0112
 _TURNS = {
@@ -39,13 +42,15 @@ _TURNS = {
 class DecodedImage:
     """A picture as people see it: RGB, upright, in sRGB, on a ground where it is transparent.
 
-    ``width`` and ``height`` are those of the original, upright; ``image`` may be smaller.
+    ``width`` and ``height`` are those of the original, upright; ``image`` may be smaller. ``page``
+    counts from 1, and is None where a file has one picture.
     """
 
     image: Image.Image
     width: int
     height: int
     format: str
+    page: int | None = None
 
 
 def check_pixels(width: int, height: int, limits: Limits) -> None:
@@ -63,8 +68,9 @@ def decode_file(path: Path, *, at_least: int | None = None) -> DecodedImage:
 def decode_image(
     data: bytes, *, limits: Limits | None = None, at_least: int | None = None
 ) -> DecodedImage:
-    """Decode the first picture of a file, as `Pictures` does."""
-    return Pictures(data, limits or Limits()).decode(1, at_least)
+    """Decode the picture of a file, as `Pictures` does; of several pages the first with content."""
+    pictures = Pictures(data, limits or Limits())
+    return pictures.decode(pictures.first_assessable(), at_least)
 
 
 class Pictures:
@@ -90,6 +96,20 @@ class Pictures:
         with calm(), translated(self._data, self._kind):
             return len(self._stills)
 
+    def first_assessable(self) -> int:
+        """Return the first page that is not blank, 1 where all that are looked at are.
+
+        The same at every size: it is looked for in small versions.
+        """
+        if self.pages == 1:
+            return 1
+        looked_at = range(1, min(self.pages, _LOOKED_AT) + 1)
+        pages = (page for page in looked_at if self._is_assessable(page))
+        return next(pages, 1)
+
+    def _is_assessable(self, page: int) -> bool:
+        return structure(self.decode(page, _SMALL).image) >= ASSESSABLE
+
     def decode(self, page: int, at_least: int | None) -> DecodedImage:
         """Decode one picture.
 
@@ -98,7 +118,8 @@ class Pictures:
         """
         with calm(), translated(self._data, self._kind):
             image = self._stills.open(page - 1)
-            return _decoded(image, self._limits, at_least)
+            decoded = _decoded(image, self._limits, at_least)
+        return replace(decoded, page=page) if self.pages > 1 else decoded
 
 
 def _kind(data: bytes) -> Kind:

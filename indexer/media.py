@@ -96,8 +96,7 @@ class Media(Closing):
                     raise
                 message = f"page {number} of {pages}: {error.message}"
                 raise MediaError(error.reason, message) from error
-            page = number if pages > 1 else None
-            yield Taken(one.image, one.width, one.height, one.format, page=page)
+            yield Taken(one.image, one.width, one.height, one.format, page=one.page)
 
     def shown(self, times: Sequence[float], at_least: int) -> list[DecodedImage]:
         """Return what is shown at rising times; of a picture, the picture."""

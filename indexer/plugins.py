@@ -48,10 +48,10 @@ RAW = Plugin(
 PLUGINS = (HEIF, JPEG_XL, RAW)
 
 
-def mended() -> list[str]:
-    """Return what failures say that the libraries installed now would not meet."""
-    mended = [_NOT_READ.format(name) for name in ("JPEG 2000", "Photoshop (PSD)")]
+def read_now() -> list[str]:
+    """Return the messages of failures whose files can be read with what is installed now."""
+    messages = [_NOT_READ.format(name) for name in ("JPEG 2000", "Photoshop (PSD)")]
     for plugin in PLUGINS:
         if plugin.is_present:
-            mended += [plugin.missing, *plugin.before]
-    return mended
+            messages += [plugin.missing, *plugin.before]
+    return messages

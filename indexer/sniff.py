@@ -91,6 +91,7 @@ _HEIF_BRANDS = (b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1", b
 _SEQUENCES = {b"msf1", b"hevc", b"hevx"}
 # Boxes that open a QuickTime film from before there was a file type box.
 _QUICKTIME_BOXES = (b"moov", b"mdat", b"wide", b"skip", b"pnot")
+_FLIC = (b"\x11\xaf", b"\x12\xaf")
 _BMP_HEADERS = (12, 16, 40, 52, 56, 64, 108, 124)
 _TS_PACKET = 188
 _MULTIPART = re.compile(
@@ -100,11 +101,7 @@ _HEVC = re.compile(rb"\x00\x00\x01[\x40\x42]\x01[\x00-\xff]")
 _H264 = re.compile(
     rb"\x00\x00\x01[\x27\x47\x67][\x2c\x42\x4d\x53\x56\x58\x64\x6e\x76\x7a\x80\x8a\xf4]"
 )
-_MPEG4 = re.compile(rb"\x00\x00\x01[\x20-\x2f]")
-_NEXT_JPEG = re.compile(rb"\xff\xd9\x00{0,32}\xff\xd8\xff")
-_MARKER = re.compile(rb"\xff[^\x00\x01\xd0-\xd8\xff]")
-_PADDING = 64
-_PPM = re.compile(rb"P([1-6]\s+(#|\d)|7\s+(#|WIDTH)|[fF]\s+(#|\d)|y\s)")
+_PPM = re.compile(rb"P([1-6]\s+(#|-?\d)|7\s+(#|WIDTH)|[fF]\s+(#|\d)|y\s)")
 _SVG = re.compile(rb"\s*(<\?xml[^>]*>|<!--.*?-->|<!DOCTYPE[^>]*>|\s)*<svg[\s>]", re.DOTALL)
 
 
@@ -143,6 +140,8 @@ def _container(data: bytes) -> Kind | None:
     for magic, container in _VIDEO.items():
         if data.startswith(magic):
             return _video(container)
+    if data[4:6] in _FLIC and data[12:14] == b"\x08\0":
+        return _video("flic")
     if data[4:8] in _QUICKTIME_BOXES:
         return _video("mov")
     # Packets of a camera's transport stream have a time of 4 bytes before them.
@@ -161,8 +160,6 @@ def _stream(data: bytes) -> Kind | None:
             return _video("hevc")
         if _H264.search(data):
             return _video("h264")
-        if _MPEG4.search(data):
-            return _video("m4v")
     return None
 
 
@@ -205,44 +202,3 @@ def _foreign(data: bytes) -> Kind | None:
 def _not_read(name: str) -> Kind:
     hint = f"pictures of this format ({name}) are not read; convert it to PNG"
     return Kind(name, hint=hint)
-
-
-def is_motion_jpeg(data: bytes) -> bool:
-    """Tell a film of JPEGs, one behind the other, from a JPEG, whatever else may follow that.
-
-    The pictures of such a film have one size, and the first says nothing of those behind it.
-    """
-    if _NEXT_JPEG.search(data) is None:
-        return False
-    first = _jpeg_extent(data, 0)
-    if first is None or b"MPF\0" in data[: first.scan]:
-        return False
-    place = data.find(b"\xff\xd8", first.end, first.end + _PADDING)
-    second = _jpeg_extent(data, place) if place >= 0 else None
-    return second is not None and second.size == first.size
-
-
-@dataclass(frozen=True)
-class _Extent:
-    """Where a JPEG's first scan begins and the whole ends, and its size as in its header."""
-
-    scan: int
-    end: int
-    size: bytes
-
-
-def _jpeg_extent(data: bytes, place: int) -> _Extent | None:
-    """Follow the markers of a JPEG from its first to its last."""
-    size, scan = b"", 0
-    place += 2
-    while (found := _MARKER.search(data, place)) is not None:
-        marker, place = data[found.end() - 1], found.end()
-        if marker == 0xD9:
-            return _Extent(scan, place, size)
-        length = int.from_bytes(data[place : place + 2], "big")
-        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
-            size = data[place + 3 : place + 7]
-        elif marker == 0xDA:
-            scan = scan or place
-        place += length
-    return None

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Sequence
+from itertools import islice
 from typing import Any, Protocol
 
 from PIL import Image, JpegImagePlugin, MpoImagePlugin
 
-from indexer.decode_problems import DECODER_ERRORS
 from indexer.errors import MediaError
+from indexer.jpegs import Extent, extents
 from indexer.plugins import RAW
 from indexer.sniff import Kind
 from indexer.types import Reason
@@ -57,34 +58,40 @@ def open_stills(data: bytes, kind: Kind) -> Stills:
     return Sought(lambda: Image.open(io.BytesIO(data), formats=(kind.format,)))
 
 
+class _Mpo:
+    """The pictures of an MPO: the JPEG, and those behind it that are pictures of their own."""
+
+    def __init__(self, data: bytes, kinds: Sequence[str]) -> None:
+        self._data = data
+        behind = zip(islice(extents(data), 1, None), kinds[1:], strict=False)
+        self._places = [0, *(one.start for one, kind in behind if _is_own(data, one, kind))]
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def open(self, number: int) -> Image.Image:
+        """See `Stills.open`."""
+        return JpegImagePlugin.jpeg_factory(io.BytesIO(self._data[self._places[number] :]))
+
+
 def _jpeg(data: bytes) -> Stills:
     """Open a JPEG, or an MPO, which begins as one."""
     image = JpegImagePlugin.jpeg_factory(io.BytesIO(data))
-    is_mpo = isinstance(image, MpoImagePlugin.MpoImageFile)
-    numbers = _pictures_of_mpo(image, data) if is_mpo else (0,)
-    return Sought(lambda: JpegImagePlugin.jpeg_factory(io.BytesIO(data)), numbers)
+    if not isinstance(image, MpoImagePlugin.MpoImageFile):
+        return Sought(lambda: JpegImagePlugin.jpeg_factory(io.BytesIO(data)))
+    entries: Any = image.mpinfo
+    return _Mpo(data, [one["Attribute"]["MPType"] for one in entries[_MP_ENTRIES]])
 
 
 # Of the pictures that follow the first: types that are only smaller versions of it, and words that
 # make one a map of how much brighter the first is to be shown.
-_MP_ENTRY, _MPO_TYPE, _THUMBNAIL = 0xB002, "MPType", "Large Thumbnail"
+_MP_ENTRIES, _THUMBNAIL = 0xB002, "Large Thumbnail"
 _GAIN_MAPS = (b"hdrgm:", b"urn:iso:std:iso:ts:21496", b"hdrgainmap")
-_HEAD = 1 << 16
 
 
-def _pictures_of_mpo(image: Any, data: bytes) -> list[int]:
-    """Return which of its pictures are there and are no thumbnails or gain maps of the first."""
-    kept = [0]
-    for number, entry in enumerate(image.mpinfo[_MP_ENTRY][1:], start=1):
-        try:
-            image.seek(number)
-        except DECODER_ERRORS:
-            continue  # cut off by who edited the first, and left in its list
-        head = data[image.offset : image.offset + _HEAD].lower()
-        is_map = any(word in head for word in _GAIN_MAPS)
-        if not is_map and not entry["Attribute"][_MPO_TYPE].startswith(_THUMBNAIL):
-            kept.append(number)
-    return kept
+def _is_own(data: bytes, one: Extent, kind: str) -> bool:
+    head = data[one.start : one.scan].lower()
+    return not kind.startswith(_THUMBNAIL) and not any(word in head for word in _GAIN_MAPS)
 
 
 def _png(data: bytes) -> Stills:
@@ -94,10 +101,10 @@ def _png(data: bytes) -> Stills:
 
 
 def _tiff(data: bytes) -> Stills:
-    from indexer.formats.tiff import Tiff, is_camera_raw
+    from indexer.formats.tiff import Tiff
 
     tiff = Tiff(data)
-    if not is_camera_raw(tiff.open(0)):
+    if not tiff.is_camera_raw:
         return tiff
     if not RAW.is_present:
         raise MediaError(Reason.UNSUPPORTED, RAW.missing)

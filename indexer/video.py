@@ -19,7 +19,8 @@ from PIL import Image
 
 from indexer.errors import MediaError
 from indexer.files import Limits, open_file, read_rest
-from indexer.sniff import SNIFFED, is_motion_jpeg, named_kind
+from indexer.jpegs import is_motion_jpeg
+from indexer.sniff import SNIFFED, named_kind
 from indexer.types import Reason, Span
 
 DEFAULT_FRAMES = 12  # as detectors of face swaps sample a clip

@@ -63,7 +63,9 @@ class Animation:
             self.starts.append(end)
             end += seconds
         if not self.starts:
-            raise MediaError(Reason.TRUNCATED, "not one frame of the animation can be decoded")
+            decode_image(data, limits=limits)  # says what is wrong with the first
+            message = "the animation is damaged: not one frame of it can be decoded"
+            raise MediaError(Reason.UNSUPPORTED, message)
         self.duration = end
         self._ground = grounds.best()
 

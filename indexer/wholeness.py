@@ -25,8 +25,8 @@ def _png(data: bytes) -> bool:
     place = 8
     while place + 12 <= len(data):
         length, name = struct.unpack_from(">I4s", data, place)
-        if name == b"IEND":
-            return False
+        if name == b"IEND" or not name.isalpha():
+            return False  # whole, or damaged: this is no chunk
         place += 12 + length
     return True
 
@@ -45,7 +45,7 @@ def _bmp(data: bytes) -> bool:
         return True
     (offset,) = struct.unpack_from("<I", data, 10)
     header, width, height, _, bits, packed = struct.unpack_from("<IiiHHI", data, 14)
-    if header < 40 or packed not in (0, 3):
+    if header < 40 or packed not in (0, 3) or bits not in (1, 2, 4, 8, 16, 24, 32):
         return bool(offset >= len(data))
     return bool(offset + (abs(width) * bits + 31) // 32 * 4 * abs(height) > len(data))
 

@@ -20,6 +20,7 @@ COLUMNS = (
     "sha256",
     "kind",
     "time_s",
+    "page",
     "width",
     "height",
     "bytes",

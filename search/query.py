@@ -117,6 +117,7 @@ class Searcher:
             Query(
                 path=picture.path,
                 sha256=picture.sha256,
+                page=picture.decoded.page,
                 width=picture.decoded.width,
                 height=picture.decoded.height,
             ),
@@ -285,6 +286,7 @@ def _query_of(sample: Sample, absent: Mapping[int, Absence]) -> Query:
     return Query(
         path=sample.path,
         sha256=sample.sha256,
+        page=sample.page,
         width=sample.width,
         height=sample.height,
         available=sample.id not in absent,

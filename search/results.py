@@ -71,12 +71,14 @@ def without_files(hits: Sequence[H], absent: Mapping[int, Absence]) -> tuple[H, 
 class Query:
     """What was searched for.
 
+    ``page`` is the one that stands for a file of several, its first that is not blank.
     ``available`` is False for a sample whose file could not be opened: it was searched for by its
     stored vector, and no pixels were compared.
     """
 
     path: str
     sha256: str
+    page: int | None = None
     width: int
     height: int
     available: bool = True

@@ -30,6 +30,7 @@ RUNGS = [
         "corpus",
         "formats",
         "stills",
+        "jpegs",
         "wholeness",
         "encoded_colour",
         "decode",

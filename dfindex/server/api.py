@@ -138,7 +138,7 @@ async def thumbnail(
     """Return a sample's picture as a JPEG with at least `size` pixels, where it has as many."""
     found = await service.sample(id)
     side, cache = fitting(size), service.thumbnails
-    key = (found.sha256, found.kind, found.time_s, found.box, side)
+    key = (found.sha256, found.kind, found.time_s, found.page, found.box, side)
     data = cache.get(key)
     if data is None:
         data = await service.look(lambda index: sample_thumbnail(index.originals, found, side))

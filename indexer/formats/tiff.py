@@ -28,6 +28,7 @@ _REDUCED, _MASK = 1, 4  # bits of the subfile type: a smaller version of a page,
 _GREY_OR_RGB = (0, 1, 2)  # white is zero, black is zero, RGB
 _WHITE_IS_ZERO = 0
 _STRAIGHT, _MULTIPLIED = 2, 1  # what an extra sample says of alpha
+_USUAL_COMPRESSIONS = (1, 2, 3, 4, 5, 6, 7, 8, 32771, 32773, 32946)
 _LARGE = 43  # the version of a TIFF whose offsets are of 64 bits
 _BYTES_A_PIXEL = 32  # of the deepest picture that is read: RGBA of 64 bits
 
@@ -38,7 +39,7 @@ class Tiff:
     def __init__(self, data: bytes) -> None:
         logging.getLogger("tifffile").setLevel(logging.CRITICAL + 1)
         self._data = data
-        self._pillow: Image.Image | None = None
+        self._pillow: TiffImagePlugin.TiffImageFile | None = None
         try:
             self._pages: Any = tifffile.TiffFile(io.BytesIO(data)).pages
             self._directories = self._found()
@@ -50,11 +51,18 @@ class Tiff:
     def __len__(self) -> int:
         return max(1, len(self._directories))
 
+    @property
+    def is_camera_raw(self) -> bool:
+        """Whether it is a raw file, whose first picture is a small preview or the sensor's."""
+        if self._directories:
+            return _is_camera_raw({tag.code: tag.value for tag in self._pages[0].tags})
+        return _is_camera_raw(self._by_pillow(0).tag_v2)
+
     def open(self, number: int) -> Image.Image:
         """Open the page with this number from 0."""
         directory = self._directories[number] if self._directories else 0
         page = self._pages[directory] if self._directories else None
-        if page is not None and _is_deep(page):
+        if page is not None and (_is_deep(page) or _is_packed_oddly(page)):
             return TiffPage(self._data, page=page)
         try:
             return self._by_pillow(directory)
@@ -63,7 +71,7 @@ class Tiff:
                 raise
             return TiffPage(self._data, page=page)
 
-    def _by_pillow(self, directory: int) -> Image.Image:
+    def _by_pillow(self, directory: int) -> TiffImagePlugin.TiffImageFile:
         """Open a page by Pillow, which goes forward faster than it opens a file anew."""
         if self._pillow is None:
             self._pillow = TiffImagePlugin.TiffImageFile(io.BytesIO(self._data))
@@ -71,12 +79,16 @@ class Tiff:
         return self._pillow
 
     def _found(self) -> list[int]:
-        found = []
+        found: list[int] = []
+        places: set[int] = set()
         for directory in range(MOST_PAGES + 1):
             try:
                 page = self._pages[directory]
             except IndexError:
                 break
+            if page.offset in places:
+                break  # the chain bites its tail
+            places.add(page.offset)
             kind = page.tags.get(_SUBFILE)
             if not (directory and kind and int(kind.value) & (_REDUCED | _MASK)):
                 found.append(directory)
@@ -129,9 +141,7 @@ class TiffPage(LazyImage):
         return shown
 
 
-def is_camera_raw(image: Image.Image) -> bool:
-    """Tell a raw file, whose first picture is a small preview, from a TIFF picture."""
-    tags: Any = getattr(image, "tag_v2", {})
+def _is_camera_raw(tags: Any) -> bool:
     try:
         is_preview = int(tags.get(_SUBFILE) or 0) & _REDUCED and _SUB_IFDS in tags
         photometric = tags.get(_PHOTOMETRIC)
@@ -142,6 +152,11 @@ def is_camera_raw(image: Image.Image) -> bool:
 
 def _is_deep(page: Any) -> bool:
     return _is_plain(page) and max(np.ravel(page.bitspersample)) > 8
+
+
+def _is_packed_oddly(page: Any) -> bool:
+    """Tell whether Pillow cannot unpack a page whose samples are plain."""
+    return _is_plain(page) and page.compression not in _USUAL_COMPRESSIONS
 
 
 def _is_plain(page: Any) -> bool:
@@ -169,14 +184,14 @@ def _bits(page: Any) -> int | None:
 
 
 def _check_whole(page: Any, size: int) -> None:
-    """Raise MediaError where a page's data end early, or unpack to more than they should."""
+    """Raise MediaError where a page's data end early, or have more channels than a picture."""
     ends = (a + b for a, b in zip(page.dataoffsets, page.databytecounts, strict=False))
     if max(ends, default=0) > size:
         raise MediaError(Reason.TRUNCATED, "the TIFF data are cut off")
     if page.nbytes > _BYTES_A_PIXEL * page.imagewidth * page.imagelength:
-        expected = f"at most {_BYTES_A_PIXEL} bytes a pixel"
         got = page.nbytes // (page.imagewidth * page.imagelength)
-        raise MediaError(Reason.TOO_LARGE, f"expected {expected}, got {got}; export it as RGB")
+        message = f"expected at most {_BYTES_A_PIXEL} bytes a pixel, got {got}; export it as RGB"
+        raise MediaError(Reason.UNSUPPORTED, message)
 
 
 def ends(data: bytes) -> int:

@@ -21,7 +21,7 @@ from indexer.types import EncoderSpec, Int64, Kind, Sample, Span, sample_id
 
 # One row for each live sample and each of its paths, with every column a filter may name.
 SAMPLE_PATHS = """
-    SELECT s.id, s.sha256, s.kind, s.time_s, s.width, s.height, m.bytes, m.format,
+    SELECT s.id, s.sha256, s.kind, s.time_s, s.page, s.width, s.height, m.bytes, m.format,
            p.path, make_timestamp(p.mtime_ns // 1000) AS modified,
            l.label, l.generator, l.source, l."group"
     FROM samples s

@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from indexer.corpus import FoundFile, is_below
 from indexer.errors import MediaError
+from indexer.plugins import read_now
 from indexer.store.changes import WritableCatalog
 from indexer.types import Reason
 
@@ -111,7 +112,8 @@ class Scan:
         """Decide which files are to be read: the one place where "already embedded?" is answered.
 
         A file is left alone when its size and time are those in the catalog and it either has an
-        embedding in this space or failed for a reason that will not go away by itself.
+        embedding in this space or failed for a reason that will not go away by itself. The lack
+        of a library has gone where it is installed by now.
         """
         self._catalog.query("ALTER TABLE scan ADD COLUMN pending BOOLEAN DEFAULT true")
         self._catalog.query(
@@ -123,9 +125,10 @@ class Scan:
                         WHERE e.space = $space
                           AND s.id NOT IN (SELECT sample_id FROM tombstones)))
                 OR (p.state = 'failed' AND p.raw IN (
-                        SELECT raw FROM failures WHERE NOT list_contains($retried, reason))))
+                        SELECT raw FROM failures WHERE NOT list_contains($retried, reason)
+                          AND NOT list_contains($read_now, message))))
             """,
-            {"space": self._space, "retried": self._retried},
+            {"space": self._space, "retried": self._retried, "read_now": read_now()},
         )
 
 

@@ -31,6 +31,7 @@ SHA256 = {"type": "string", "pattern": "^[0-9a-f]{64}$"}
 FINGERPRINT = {"type": "string", "pattern": "^[0-9a-f]{16}$"}
 BOX = {"type": "array", "items": COUNT, "minItems": 4, "maxItems": 4}
 
+PAGE = optional({"type": "integer", "minimum": 1})
 SAMPLE = record(
     {
         "id": COUNT,
@@ -38,7 +39,7 @@ SAMPLE = record(
         "sha256": SHA256,
         "kind": {"enum": ["image", "frame", "face"]},
         "time_s": optional(NUMBER),
-        "page": optional({"type": "integer", "minimum": 1}),
+        "page": PAGE,
         "box": optional(BOX),
         "width": COUNT,
         "height": COUNT,
@@ -117,6 +118,7 @@ SEARCH = record(
             {
                 "path": TEXT,
                 "sha256": SHA256,
+                "page": PAGE,
                 "width": COUNT,
                 "height": COUNT,
                 "available": {"type": "boolean"},
