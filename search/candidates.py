@@ -7,7 +7,7 @@ find what kept a part of the picture: crops, pastes, collages, screenshots.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from itertools import chain, zip_longest
 
@@ -53,16 +53,17 @@ def candidates(
     *,
     count: int,
     allowed: Int64 | None = None,
+    besides: Collection[int] = (),
     thorough: bool = True,
 ) -> list[Candidate]:
     """Return at most ``count`` samples, the most promising first.
 
     ``vector`` (D,) is the query's own; ``thorough`` also reads its views. Only ``allowed`` ids
-    are considered.
+    are considered. ``besides`` are samples of the query's very bytes, which are known already.
     """
     near = _ranked(space, vector[None], count, allowed)
     by_view = _by_view(image, space, encoder, allowed) if thorough else []
-    shared = _votes(image, space, allowed)
+    shared = _votes(image, space, allowed, besides)
     by_votes = sorted(shared, key=lambda one: (-shared[one], one))
     worth = [one for one in by_votes if shared[one] >= WORTH][:MOST_SHARED]
     promising = _in_turns(worth, near[:NEAR], by_view)
@@ -97,11 +98,14 @@ def _ranked(space: Space, vectors: Float32, k: int, allowed: Int64 | None) -> li
     return list(dict.fromkeys(one for one in ids.ravel()[order].tolist() if one >= 0))
 
 
-def _votes(image: Image.Image, space: Space, allowed: Int64 | None) -> dict[int, float]:
+def _votes(
+    image: Image.Image, space: Space, allowed: Int64 | None, besides: Collection[int]
+) -> dict[int, float]:
     """Return the votes of the picture or of its mirror image, whichever has more."""
     best: dict[int, float] = {}
     for query in query_keypoints(image):
-        for sample, found in votes(query, space.keypoints, allowed=allowed).items():
+        found_by = votes(query, space.keypoints, allowed=allowed, besides=besides)
+        for sample, found in found_by.items():
             best[sample] = max(best.get(sample, 0.0), found)
     return best
 

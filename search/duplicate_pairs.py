@@ -157,9 +157,12 @@ def _sharing_keypoints(space: Space, ids: Int64) -> Iterator[tuple[int, int]]:
     for numbers, rows in space.keypoint_rows():
         mine = np.isin(numbers, ids)
         with ThreadPoolExecutor(os.cpu_count() or 1, "votes") as threads:
+            own_ids = numbers[mine].tolist()
             queries = (Keypoints.from_row(row).thinned(ASKED) for row in rows[mine])
-            answers = threads.map(lambda query: votes(query, space.keypoints), queries)
-            for own, shared in zip(numbers[mine].tolist(), answers, strict=True):
+            answers = threads.map(
+                lambda query, own: votes(query, space.keypoints, besides=[own]), queries, own_ids
+            )
+            for own, shared in zip(own_ids, answers, strict=True):
                 for other, found in shared.items():
                     if found >= WORTH and other != own and other in wanted:
                         yield min(own, other), max(own, other)

@@ -6,14 +6,18 @@ proposals that agree add up (weak geometric consistency: Jegou, Douze and Schmid
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from itertools import product
 
 import numpy as np
+import numpy.typing as npt
 from PIL import Image, ImageOps
 
 from indexer.keypoints import Keypoints, keypoints
 from indexer.store.keypoint_index import KeypointIndex, KeypointMatches
 from indexer.types import Float32, Int64
+
+Bools = npt.NDArray[np.bool_]
 
 NEAREST = 8  # keypoints of the corpus for each of the query's
 FARTHEST = 60  # bits of 256 in which like keypoints differ at most
@@ -31,13 +35,22 @@ def query_keypoints(image: Image.Image) -> tuple[Keypoints, Keypoints]:
 
 
 def votes(
-    query: Keypoints, index: KeypointIndex, *, allowed: Int64 | None = None
+    query: Keypoints,
+    index: KeypointIndex,
+    *,
+    allowed: Int64 | None = None,
+    besides: Collection[int] = (),
 ) -> dict[int, float]:
-    """Return the samples that share more than a chance keypoint with the query, and their votes."""
+    """Return the samples that share more than a chance keypoint with the query, and their votes.
+
+    ``besides`` are samples that hold the query itself: they say nothing of the others, whose
+    keypoints would all be much farther than theirs.
+    """
     if not len(query) or not len(index):
         return {}
     pairs = index.search(query, NEAREST, allowed=allowed)
-    weights = _weights(pairs, len(query))
+    others = ~np.isin(pairs.samples, list(besides))
+    weights = _weights(pairs, len(query), others)
     kept = np.flatnonzero(weights > 0)
     if not len(kept):
         return {}
@@ -47,11 +60,11 @@ def votes(
     return dict(zip(samples[found].tolist(), best[found].tolist(), strict=True))
 
 
-def _weights(pairs: KeypointMatches, count: int) -> Float32:
-    """Return what each pair's vote counts, 0 for the ones that are not alike."""
+def _weights(pairs: KeypointMatches, count: int, usable: Bools) -> Float32:
+    """Return what each pair's vote counts, 0 for those not ``usable`` and those not alike."""
     nearest = np.full(count, FARTHEST, dtype=np.int64)
-    np.minimum.at(nearest, pairs.query, pairs.distances)
-    alike = pairs.distances <= np.minimum(FARTHEST, nearest[pairs.query] + SLACK)
+    np.minimum.at(nearest, pairs.query[usable], pairs.distances[usable])
+    alike = usable & (pairs.distances <= np.minimum(FARTHEST, nearest[pairs.query] + SLACK))
     return np.where(alike, np.exp(-((pairs.distances / SOFTNESS) ** 2)), 0).astype(np.float32)
 
 

@@ -128,3 +128,17 @@ def test_points_are_spread_by_hand_count() -> None:
     assert spread(points, strengths, (100, 100), 4).tolist() == [0, 1, 2, 8]
     assert spread(points, strengths, (100, 100), 6).tolist() == [0, 1, 2, 3, 8, 7]
     assert sorted(spread(points, strengths, (100, 100), 20).tolist()) == list(range(9))
+
+
+def test_the_query_itself_in_the_index_does_not_hide_its_copies() -> None:
+    """Its own keypoints lie at distance 0, those of a changed copy farther than any slack."""
+    whole = blobs(7)
+    query = keypoints(whole)
+    noise = np.random.default_rng(0).normal(0, 30, (300, 400, 3))
+    changed = Image.fromarray(np.clip(np.asarray(whole) + noise, 0, 255).astype(np.uint8))
+    rows = np.stack([one.to_row() for one in (query, keypoints(changed), keypoints(blobs(8)))])
+    index = KeypointIndex([(np.array([1, 2, 3]), rows)])
+    hidden = votes(query, index).get(2, 0.0)
+    found = votes(query, index, besides=[1])
+    assert max(found, key=lambda one: found[one]) == 2
+    assert found[2] > 3 * max(hidden, FEWEST)
