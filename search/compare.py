@@ -11,13 +11,15 @@ import cv2
 import numpy as np
 from PIL import Image
 
+from indexer.structure import ASSESSABLE, structure
 from indexer.types import Float32, UInt8
 from search.alignment import Alignment, Mask, align
 from search.description import Change, described
 from search.features import LocalFeatures, local_features
+from search.likeness import Comparable, Likeness, comparable, likeness
+from search.parallax import Parallax, parallax
 from search.residual import Residual, residual
 from search.results import Match
-from search.steadiness import wandering
 from search.thumbnails import whole_picture
 from search.transforms import PIXEL_CENTRE, Matrix, overlaps, parts
 from search.verdict import Verdict
@@ -25,15 +27,26 @@ from search.verify import Geometry, match_features
 
 FEWEST_POINTS = 16
 SURE, LIKELY = 0.5, 0.1  # confidence of the geometry alone; with the pixels' agreement
-CONVINCING = 0.5  # precisely the same, where the geometry is no evidence
 ALTERED = 0.003  # of the visible area
 # Where no point was found again and little of the area (fraction) has structure, colours are all
-# that tells pictures apart: a larger change of tones (levels of 255) leaves nothing that could.
+# that tells pictures apart: a larger tone mapping (levels of 255) leaves nothing that could.
 LITTLE_STRUCTURE, SAME_TONES = 0.35, 10.0
 MOST_BOXES = 12
-# pixels that places wander from one projective map: those of a copy at most, where there is other
-# evidence for it, and where there is hardly any
-STEADY, ASTRAY = 0.105, 0.5
+
+# How alike two aligned pictures must be to be one. Agreement alone never makes a copy: some of it
+# must be precise (fidelity, and windows of comparison side by side), and what is precise must be
+# most of what is alike, the more the farther places stray from one projective map (pixels).
+FEWEST_PRECISE, LEAST_FIDELITY = 12.0, 0.2
+CONVINCING, PRECISE_SHARE, ASTRAY, DRIFTING = 0.5, 0.93, 0.25, 0.15
+ONE_MAP, STEADY_SHARE = 0.08, 0.8
+NOISY_MAP, NO_DRIFT, NOISY_FIDELITY, NOISY_SHARE, UNEXPLAINED = 0.18, 0.04, 0.6, 0.8, 0.15
+ALL_ALIKE, ALL_FIDELITY = 0.93, 0.35
+# A part of both that is less than this of either takes more points that were found again.
+PART, FEWEST_OF_A_PART = 0.5, 24
+# On a page, where most is ground of one or two tones, the letters must be the same.
+GROUND, SAME_INK = 0.6, 0.78
+COVER, LEAST_INK, SAME_ELSEWHERE = 0.5, 0.5, 0.93
+COMPARED = 0.5  # fidelity from which it can be said that nothing was altered
 
 
 @dataclass(frozen=True)
@@ -54,64 +67,123 @@ class Comparison:
 
 
 @dataclass(frozen=True)
-class _Bar:
-    """How alike two pictures must be to be one: much over all, or precisely where at all.
+class _Measured:
+    """What is measured of two aligned pictures: each only where it is asked for, and once."""
 
-    ``much`` is the least agreement, ``precise`` the least fidelity (see `Residual`) and ``pure``
-    the least share of the former that is the latter: where a copy was covered, the rest still is
-    a copy's.
-    """
+    aligned: Alignment
 
-    much: float
-    precise: float
-    pure: float
+    @cached_property
+    def likeness(self) -> Likeness:
+        """How alike the pictures are; the rest is only looked at where that may be enough."""
+        return likeness(self._comparable)
 
-    def passed(self, found: Residual) -> bool:
-        """Whether two pictures are as alike as that."""
-        precise = found.fidelity >= max(self.precise, self.pure * found.agreement)
-        return precise or found.agreement >= self.much
+    @cached_property
+    def residual(self) -> Residual:
+        """What differs between them."""
+        return residual(self._comparable)
 
+    @cached_property
+    def parallax(self) -> Parallax | None:
+        """How far places stray from one projective map."""
+        return parallax(self.aligned)
 
-# Copies pass even if half of them was covered or compression was harsh. What does not keep steadily
-# to one projective map, as a floor does not that was photographed twice, must be nearer than that.
-_STEADY_BAR = _Bar(much=0.7, precise=0.2, pure=0.8)
-_ANY_BAR = _Bar(much=0.93, precise=0.37, pure=0.93)
+    @cached_property
+    def _comparable(self) -> Comparable:
+        return comparable(self.aligned)
 
 
 @dataclass(frozen=True)
 class _Evidence:
-    """A geometry, and the pixels laid onto each other by it."""
+    """A geometry, the pixels aligned by it, and what was measured of them, from either side."""
 
     geometry: Geometry
-    laid: Alignment
-    residual: Residual
-
-    @property
-    def same(self) -> bool:
-        """Whether both show the same picture."""
-        found = self.residual
-        if self.geometry.confidence < SURE:
-            return found.fidelity >= CONVINCING and (self._wandering or 0.0) < ASTRAY
-        return _ANY_BAR.passed(found) or (_STEADY_BAR.passed(found) and self._steady)
-
-    @property
-    def _steady(self) -> bool:
-        return self._wandering is not None and self._wandering < STEADY
+    aligned: Alignment
+    measured: _Measured
 
     @cached_property
-    def _wandering(self) -> float | None:
-        return wandering(self.laid)
+    def same(self) -> bool:
+        """Whether both show the same picture."""
+        found = self.measured.likeness
+        if found.precise < FEWEST_PRECISE or found.fidelity < LEAST_FIDELITY:
+            return False
+        if self._is_small and self.geometry.inliers < FEWEST_OF_A_PART:
+            return False
+        if self.geometry.confidence < SURE:
+            alike = found.fidelity >= CONVINCING and not self._is_another_view
+        else:
+            alike = self._is_precise or self._keeps_to_one_map or self._has_no_parallax
+        return alike and not self._is_other_text
+
+    @property
+    def _is_other_text(self) -> bool:
+        """Whether both are pages, of one layout perhaps, with other letters on them.
+
+        A page that was covered in one place has the same letters everywhere else.
+        """
+        found = self.measured.residual.detail
+        covered = self.measured.residual.compact >= COVER and found.same >= LEAST_INK
+        same = found.same >= SAME_INK or (covered and found.elsewhere >= SAME_ELSEWHERE)
+        return found.ground > GROUND and not same
+
+    @property
+    def _is_small(self) -> bool:
+        """Whether it is a small part of either picture that both would share."""
+        return max(self.geometry.query_overlap, self.geometry.sample_overlap) < PART
+
+    @property
+    def _is_precise(self) -> bool:
+        """Whether nearly all that is alike at all is precisely so."""
+        found = self.measured.likeness
+        precise = found.fidelity >= max(CONVINCING, PRECISE_SHARE * found.agreement)
+        return precise and not self._is_another_view
+
+    @property
+    def _keeps_to_one_map(self) -> bool:
+        """Whether the places are where a homography takes them; half may be covered then."""
+        strayed = self.measured.parallax
+        if strayed is None or strayed.residual >= ONE_MAP:
+            return False
+        return self.measured.likeness.fidelity >= STEADY_SHARE * self.measured.likeness.agreement
+
+    @property
+    def _has_no_parallax(self) -> bool:
+        """Whether places miss the map by chance alone, as harsh compression makes them do.
+
+        A floor photographed twice from one place may do so too, with other things on it: either
+        all of it is much alike, or much of it precisely the same.
+        """
+        strayed, found = self.measured.parallax, self.measured.likeness
+        if strayed is None or strayed.drift is None:
+            return False
+        if strayed.residual >= NOISY_MAP or strayed.drift >= NO_DRIFT:
+            return False
+        if found.agreement >= ALL_ALIKE:
+            return found.fidelity >= ALL_FIDELITY
+        needed = max(NOISY_FIDELITY, NOISY_SHARE * found.agreement)
+        return found.fidelity >= needed and self._is_explained
+
+    @property
+    def _is_explained(self) -> bool:
+        """Whether what is not alike lies where something was altered."""
+        return self.measured.residual.detail.unexplained <= UNEXPLAINED
+
+    @property
+    def _is_another_view(self) -> bool:
+        strayed = self.measured.parallax
+        if strayed is None:
+            return False
+        return strayed.residual >= ASTRAY or (strayed.drift or 0.0) >= DRIFTING
 
     @property
     def bare(self) -> bool:
         """Whether there is nothing but a few edges that the pictures could differ in."""
-        found = self.residual
-        return found.structured < LITTLE_STRUCTURE and found.tone_change > SAME_TONES
+        little = self.measured.likeness.structured < LITTLE_STRUCTURE
+        return little and self.measured.residual.tone_change > SAME_TONES
 
     @property
     def altered(self) -> bool:
         """Whether the content changed within what both show."""
-        return self.residual.fraction >= ALTERED
+        return self.measured.residual.fraction >= ALTERED
 
 
 def compare_images(
@@ -123,12 +195,18 @@ def compare_images(
 ) -> Comparison:
     """Say whether one picture is a copy of the other, and where its content was altered.
 
-    Both are upright RGB. The verdict is the same with the two exchanged, since they are always
-    compared in one order, that of their pixels' digests. ``features`` saves finding them again.
+    Both are upright RGB; ``same_bytes`` says that their files are the same, which alone makes them
+    exact. A blank picture is not assessable against any other file. The verdict is the same with
+    the two exchanged, since they are always compared in one order, that of their pixels' digests.
+    ``features`` saves finding them again.
     """
     first, second = (np.asarray(each.convert("RGB")) for each in (a, b))
-    if same_bytes or (first.shape == second.shape and np.array_equal(first, second)):
-        return _identical(first)
+    if same_bytes:
+        return _identical(first, Verdict.EXACT)
+    if min(structure(a), structure(b)) < ASSESSABLE:
+        return _without_match(Verdict.NOT_ASSESSABLE, None)
+    if first.shape == second.shape and np.array_equal(first, second):
+        return _identical(first, Verdict.COPY)
     found = features or (local_features(first), local_features(second))
     if _digest(first) <= _digest(second):
         evidence = _evidence((first, second), found)
@@ -137,7 +215,8 @@ def compare_images(
     return _judged(_exchanged(evidence), found, (first, second))
 
 
-def _identical(image: UInt8) -> Comparison:
+def _identical(image: UInt8, verdict: Verdict) -> Comparison:
+    """Return what is said of equal pixels: exact where the bytes are equal too, else a copy."""
     height, width = image.shape[:2]
     match = Match(
         inliers=len(local_features(image)),
@@ -151,8 +230,12 @@ def _identical(image: UInt8) -> Comparison:
         altered_boxes=(),
     )
     nothing = np.zeros((height, width), dtype=np.float32)
-    words = described(Verdict.EXACT, match)
-    return Comparison(Verdict.EXACT, 1.0, match, words, nothing > 0, nothing)
+    words = described(verdict, match, Change(same_pixels=True))
+    return Comparison(verdict, 1.0, match, words, nothing > 0, nothing)
+
+
+def _without_match(verdict: Verdict, score: float | None) -> Comparison:
+    return Comparison(verdict, score, None, described(verdict, None))
 
 
 def _digest(image: UInt8) -> bytes:
@@ -197,17 +280,17 @@ def _whole_geometry(transform: Matrix, pictures: tuple[UInt8, UInt8]) -> Geometr
 
 def _examined(pictures: tuple[UInt8, UInt8], geometry: Geometry) -> _Evidence:
     laid = align(*pictures, geometry.transform)
-    return _Evidence(replace(geometry, transform=laid.transform), laid, residual(laid))
+    return _Evidence(replace(geometry, transform=laid.transform), laid, _Measured(laid))
 
 
 def _exchanged(evidence: _Evidence | None) -> _Evidence | None:
     """Look at the evidence from the second picture's side."""
     if evidence is None:
         return None
-    laid = evidence.laid
+    laid = evidence.aligned
     turned = Alignment(laid.second, laid.first, laid.visible, laid.to_second, laid.to_first)
     geometry = replace(evidence.geometry, transform=turned.transform)
-    return _Evidence(geometry, turned, evidence.residual)
+    return _Evidence(geometry, turned, evidence.measured)
 
 
 def _judged(
@@ -218,15 +301,18 @@ def _judged(
     if evidence is None:
         few = min(len(each) for each in features) < FEWEST_POINTS
         verdict = Verdict.NOT_ASSESSABLE if few else Verdict.UNRELATED
-        return Comparison(verdict, None if few else 0.0, None, described(verdict, None))
+        return _without_match(verdict, None if few else 0.0)
     if not evidence.same:
         score = 0.5 * evidence.geometry.confidence
-        return Comparison(Verdict.SIMILAR, score, None, described(Verdict.SIMILAR, None))
+        return _without_match(Verdict.SIMILAR, score)
     verdict = Verdict.ALTERED_COPY if evidence.altered else Verdict.COPY
     mask, strength = _carried(evidence, pictures[0])
     match = _match(evidence, pictures, mask)
-    change = Change(evidence.residual.tone_change, evidence.residual.noise)
-    score = (0.5 + 0.5 * evidence.residual.agreement) * (1 - 0.5 * match.altered_fraction)
+    found = evidence.measured.residual
+    change = Change(
+        found.tone_change, found.noise, compared=evidence.measured.likeness.fidelity >= COMPARED
+    )
+    score = (0.5 + 0.5 * evidence.measured.likeness.agreement) * (1 - 0.5 * match.altered_fraction)
     words = described(verdict, match, change)
     return Comparison(verdict, score, match, words, mask, strength)
 
@@ -244,15 +330,18 @@ def _match(evidence: _Evidence, pictures: tuple[UInt8, UInt8], mask: Mask) -> Ma
         scale=scale,
         query_overlap=query_overlap,
         sample_overlap=sample_overlap,
-        altered_fraction=evidence.residual.fraction if evidence.altered else 0.0,
+        altered_fraction=evidence.measured.residual.fraction if evidence.altered else 0.0,
         altered_boxes=_boxes(mask),
     )
 
 
 def _carried(evidence: _Evidence, picture: UInt8) -> tuple[Mask, Float32]:
     """Return the altered mask and the strength of the difference in pixels of the picture."""
-    matrix = np.linalg.inv(PIXEL_CENTRE) @ evidence.laid.to_first @ PIXEL_CENTRE
-    values = evidence.residual.altered.astype(np.float32), evidence.residual.strength
+    matrix = np.linalg.inv(PIXEL_CENTRE) @ evidence.aligned.to_first @ PIXEL_CENTRE
+    values = (
+        evidence.measured.residual.altered.astype(np.float32),
+        evidence.measured.residual.strength,
+    )
     mask, strength = (cv2.warpPerspective(each, matrix, _size(picture)) for each in values)
     altered = np.asarray(mask > 0.5) & evidence.altered
     return np.asarray(altered, dtype=np.bool_), np.asarray(strength, dtype=np.float32)

@@ -18,17 +18,22 @@ RECOMPRESSED = 0.7  # levels of noise
 
 @dataclass(frozen=True)
 class Change:
-    """What happened to the common area as a whole, in levels of 255."""
+    """What happened to the common area as a whole, in levels of 255.
+
+    ``compared`` says that enough of it is precisely the same for an alteration to show.
+    """
 
     tones: float = 0.0
     noise: float = 0.0
+    same_pixels: bool = False
+    compared: bool = True
 
 
 _WITHOUT_MATCH = {
     Verdict.SIMILAR: "the same thing or place may be in both, but they are two pictures",
     Verdict.UNRELATED: "no common structure found",
     Verdict.NOT_ASSESSABLE: "too little structure to judge",
-    Verdict.EXACT: "identical",
+    Verdict.EXACT: "the same file",
 }
 
 
@@ -36,7 +41,9 @@ def described(verdict: Verdict, match: Match | None, change: Change | None = Non
     """Say what became of the first picture, A, in the second, B."""
     if verdict not in (Verdict.COPY, Verdict.ALTERED_COPY) or match is None:
         return _WITHOUT_MATCH.get(verdict, verdict.value)
-    found = [*_geometry(match), *_extent(match), *_alteration(match)]
+    if change is not None and change.same_pixels:
+        return "the same pixels in another file"
+    found = [*_geometry(match), *_extent(match), *_alteration(match, change)]
     if change is not None and change.tones >= TONES:
         found.append("tones changed")
     if change is not None and change.noise >= RECOMPRESSED:
@@ -65,7 +72,9 @@ def _extent(match: Match) -> list[str]:
     ]
 
 
-def _alteration(match: Match) -> list[str]:
+def _alteration(match: Match, change: Change | None) -> list[str]:
+    if not match.altered_boxes and change is not None and not change.compared:
+        return ["too unlike in detail to say whether anything was altered"]
     if not match.altered_boxes:
         return ["nothing altered in the common area"]
     boxes = ", ".join(

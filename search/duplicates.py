@@ -128,7 +128,8 @@ def find_duplicates(
     pairs = [
         pair
         for pair in comparer.candidates(space, np.array(sorted(images), np.int64), min_score)
-        if _decided(decisions, samples, pair.first, pair.second) is None
+        if samples[pair.first].sha256 != samples[pair.second].sha256  # pages of one file
+        and _decided(decisions, samples, pair.first, pair.second) is None
     ]
     progress("looking for pairs", 1.0)
     links = [

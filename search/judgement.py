@@ -12,6 +12,7 @@ from indexer.errors import UsageError
 from indexer.store.catalog import Catalog
 from indexer.store.decisions import Decision, Decisions
 from indexer.store.space import Space
+from indexer.structure import ASSESSABLE
 from indexer.types import Sample
 from search.calibration import NullScores, null_scores
 from search.compare import Comparison
@@ -43,26 +44,41 @@ class Judge:
         self._catalog, self._space = catalog, space
 
     def ranked(
-        self, sha256: str, candidates: Sequence[Found], compared: dict[int, Comparison]
+        self,
+        sha256: str,
+        candidates: Sequence[Found],
+        compared: dict[int, Comparison],
+        *,
+        blank: bool,
     ) -> list[Hit]:
-        """Return the hits of a query, by its SHA-256, the surest first."""
-        hits = [self._hit(sha256, one, compared.get(one.sample.id)) for one in candidates]
+        """Return the hits of a query, by its SHA-256, the surest first.
+
+        ``blank`` says that the query has too little structure for anything to be said of it.
+        """
+        ids = [one.sample.id for one in candidates]
+        blanks = set(ids) if blank else self._catalog.blank(ids, below=ASSESSABLE)
+        hits = [
+            self._hit(sha256, one, compared.get(one.sample.id), blank=one.sample.id in blanks)
+            for one in candidates
+        ]
         hits.sort(key=lambda hit: (-hit.confidence, -hit.score, hit.sample.id))
         return [replace(hit, rank=rank) for rank, hit in enumerate(hits, start=1)]
 
-    def _hit(self, sha256: str, candidate: Found, compared: Comparison | None) -> Hit:
+    def _hit(
+        self, sha256: str, candidate: Found, compared: Comparison | None, *, blank: bool
+    ) -> Hit:
         score = float(np.clip(candidate.score, -1, 1))
         verdict, confidence = self._unverified(score, candidate.votes)
         match = None
         decided = self._decisions.about(sha256, candidate.sample.sha256)
         if candidate.exact:
             verdict, confidence = Verdict.EXACT, 1.0
+        elif blank or (compared is not None and compared.verdict is Verdict.NOT_ASSESSABLE):
+            verdict = Verdict.NOT_ASSESSABLE
         elif compared is not None and compared.verdict in COPIES:
             # A verified copy stands above whatever was only near.
             verdict, match = compared.verdict, compared.match
             confidence = 0.5 + 0.499 * float(compared.score or 0.0)
-        elif compared is not None and compared.verdict is Verdict.NOT_ASSESSABLE:
-            verdict = Verdict.NOT_ASSESSABLE
         if decided is Decision.DIFFERENT:
             verdict, confidence = Verdict.UNRELATED, 0.0
         elif decided is Decision.SAME and verdict not in COPIES:

@@ -14,6 +14,7 @@ from indexer.errors import UnavailableError, UsageError
 from indexer.originals import Originals
 from indexer.store.reader import IndexReader
 from indexer.store.space import Space
+from indexer.structure import ASSESSABLE, structure
 from indexer.types import Absence, Encoder, Int64, Kind, Sample
 from indexer.video import DEFAULT_FRAMES
 from search.candidates import Candidate, candidates
@@ -108,7 +109,8 @@ class Searcher:
         clock.lap("retrieve")
         promising = [one.sample for one in found if one.promising][:VERIFIED] if verify else []
         examined = examine(self._originals, picture.scales, promising)
-        hits = self._judge.ranked(picture.sha256, found, examined.comparisons)[:k]
+        blank = structure(picture.image) < ASSESSABLE
+        hits = self._judge.ranked(picture.sha256, found, examined.comparisons, blank=blank)[:k]
         others = [hit.sample for hit in hits if hit.sample.id not in examined.comparisons]
         absent = examined.absent | self._originals.absent(others)
         clock.lap("verify")
@@ -148,6 +150,7 @@ class Searcher:
         )
         wanted = np.union1d(found[found >= 0], stored.ids).tolist()
         samples = {one.id: one for one in self.reader.catalog.samples(wanted)}
+        blank = self.reader.catalog.blank(stored.ids.tolist(), below=ASSESSABLE)
         ranked: dict[int, list[Hit]] = {}
         for row, own in enumerate(stored.ids.tolist()):
             near = [
@@ -159,7 +162,9 @@ class Searcher:
                 Found(samples[one.id], one.score, is_same_content(samples[own], samples[one.id]))
                 for one in _best_frames(near, samples)
             ]
-            ranked[own] = self._judge.ranked(samples[own].sha256, candidates, {})[:k]
+            ranked[own] = self._judge.ranked(
+                samples[own].sha256, candidates, {}, blank=own in blank
+            )[:k]
         clock.lap("retrieve")
         shown = {hit.sample.id for hits in ranked.values() for hit in hits} | ranked.keys()
         absent = {**self._originals.absent([samples[one] for one in sorted(shown)]), **known}
@@ -215,6 +220,7 @@ class Searcher:
         thorough: bool,
     ) -> list[Found]:
         """Return the exact copies, then the most promising samples that reach the threshold."""
+        exact = self._exact(picture, allowed)
         promising = candidates(
             picture.image,
             picture.vector,
@@ -222,9 +228,9 @@ class Searcher:
             self.encoder,
             count=self._looked_at(count),
             allowed=allowed,
+            besides=exact,
             thorough=thorough,
         )
-        exact = self._exact(picture, allowed)
         found = [Candidate(one, score, 0.0, False) for one, score in exact.items()]
         found += [one for one in promising if one.id not in exact]
         found = [one for one in found if one.score >= threshold]

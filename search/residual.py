@@ -8,7 +8,9 @@ import cv2
 import numpy as np
 
 from indexer.types import Float32
-from search.alignment import Alignment, Mask, correlation, grey, window_of
+from search.alignment import Mask
+from search.detail import Detail, detail
+from search.likeness import Comparable, blurred, deviation
 from search.toning import toned
 
 # pixels, of luminance and the colour differences: what is finer is resampling and compression,
@@ -17,13 +19,8 @@ SMOOTHING = (1.0, 2.5, 2.5)
 GATHERING = 0.006  # of the longer side: how far evidence is pooled
 STRONG, WEAK = 3.6, 2.0  # times the noise: where an altered region must, and may, reach
 STRONG_LEVELS, WEAK_LEVELS = 7.0, 4.0  # levels of 255, whatever the noise
-STRUCTURE = (4.0, 1.5)  # levels of deviation; the second where hardly anything has the first
-FEWEST_STRUCTURED = 0.02  # of the visible area
-ALIKE, SAME = 0.6, 0.9  # local correlation
-FLAT = 3.5  # levels of deviation within the window of comparison
 SMALLEST = 0.002  # of the visible area
 GAP = 0.02  # of the longer side: what lies closer belongs together
-BLURS = (0.0, 0.6, 0.9, 1.3, 1.8, 2.5, 3.5, 5.0)
 ONE_WAY = 2.5  # times the noise: tones that are known from the other picture only
 ACTIVITY_BOUNDS = (0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.88, 0.94, 0.98, 1)
 QUIETEST = (1.2, 0.9, 0.9)  # levels of noise in luminance and the colour differences
@@ -33,96 +30,46 @@ QUIETEST = (1.2, 0.9, 0.9)  # levels of noise in luminance and the colour differ
 class Residual:
     """How much two aligned pictures differ, on the alignment's grid.
 
-    ``strength`` (h, w) float32 in multiples of the noise; ``altered`` (h, w) bool; ``agreement``
-    the fraction of the structured visible area that shows much the same, ``fidelity`` that which
-    shows precisely the same; ``structured`` and ``fraction`` are the fractions of the visible area
-    that have structure and that were altered; ``tone_change`` and ``noise`` are levels of 255.
+    ``strength`` (h, w) float32 in multiples of the noise; ``altered`` (h, w) bool; ``fraction`` of
+    the visible area was altered, ``compact`` of the box around what was; ``tone_change`` and
+    ``noise`` are levels of 255; ``detail`` says how much of what is fine is the same.
     """
 
     strength: Float32
     altered: Mask
-    agreement: float
-    fidelity: float
-    structured: float
     fraction: float
+    compact: float
     tone_change: float
     noise: float
+    detail: Detail
 
 
-def residual(laid: Alignment) -> Residual:
-    """Compare two aligned pictures; tones and sharpness are fitted first."""
-    found, _ = correlation(grey(laid.first), grey(laid.second), window=window_of(laid.visible))
-    trusted = laid.visible & ((found > 0.5) | _flat(laid))
-    if trusted.sum() < 0.1 * laid.visible.sum():
-        trusted = laid.visible
-    first, second = _equally_sharp(laid.first, laid.second, trusted)
-    agreement, fidelity, structured = _likeness(first, second, laid.visible)
+def residual(pictures: Comparable) -> Residual:
+    """Compare two aligned pictures of the same sharpness; tones are fitted first."""
+    first, second = pictures.first, pictures.second
+    visible, trusted = pictures.visible, pictures.trusted
     strength, levels = _least(
-        _difference(toned(first, second, trusted), second, laid.visible, trusted),
-        _difference(toned(second, first, trusted), first, laid.visible, trusted),
+        _difference(toned(first, second, trusted), second, visible, trusted),
+        _difference(toned(second, first, trusted), first, visible, trusted),
         trusted,
     )
-    altered = _regions(strength, levels, laid.visible)
-    fraction = float(altered.sum() / max(1, laid.visible.sum()))
-    tones = np.abs(_blurred(first - second, 3.0))[trusted]
+    altered = _regions(strength, levels, visible)
+    tones = np.abs(blurred(first - second, 3.0))[trusted]
     return Residual(
         strength=strength,
         altered=altered,
-        agreement=agreement,
-        fidelity=fidelity,
-        structured=structured,
-        fraction=fraction,
+        fraction=float(altered.sum() / max(1, visible.sum())),
+        compact=_compactness(altered),
         tone_change=float(tones.mean()) if trusted.any() else 0.0,
         noise=float(np.median(levels[trusted])) if trusted.any() else 0.0,
+        detail=detail((first, second), visible, trusted, altered),
     )
 
 
-def _likeness(first: Float32, second: Float32, visible: Mask) -> tuple[float, float, float]:
-    """Return the fractions of the structured area where the two are much, and precisely, alike.
-
-    A wall photographed twice lies on itself much alike; only a copy does so precisely. The third
-    fraction is that of the visible area that has structure.
-    """
-    lightness = [_blurred(grey(each), SMOOTHING[0]) for each in (first, second)]
-    found, deviation = correlation(*lightness, window=window_of(visible))
-    structured = visible & (deviation > STRUCTURE[0])
-    if structured.sum() < FEWEST_STRUCTURED * visible.sum():
-        structured = visible & (deviation > STRUCTURE[1])
-    if not structured.any():
-        return 0.0, 0.0, 0.0
-    alike, same = (float((found[structured] > least).mean()) for least in (ALIKE, SAME))
-    return alike, same, float(structured.sum() / visible.sum())
-
-
-def _flat(laid: Alignment) -> Mask:
-    """Where neither picture has structure that could disagree."""
-    reach = window_of(laid.visible)
-    deviations = [_deviation(grey(each), reach) for each in (laid.first, laid.second)]
-    return np.asarray(np.maximum(*deviations) < FLAT, dtype=np.bool_)
-
-
-def _equally_sharp(first: Float32, second: Float32, trusted: Mask) -> tuple[Float32, Float32]:
-    """Blur the sharper of the two until both have the same fine detail."""
-    details = [_detail(each, trusted) for each in (first, second)]
-    sharper = 0 if details[0] > details[1] else 1
-    pictures = [first, second]
-    wanted = details[1 - sharper]
-    best = min(
-        (_blurred(pictures[sharper], blur) for blur in BLURS),
-        key=lambda each: abs(np.log((_detail(each, trusted) + 0.05) / (wanted + 0.05))),
-    )
-    pictures[sharper] = best
-    return pictures[0], pictures[1]
-
-
-def _detail(image: Float32, trusted: Mask) -> float:
-    """Return the share of fine in all structure, which a change of contrast leaves alone."""
-    lightness = grey(image)
-    fine = lightness - _blurred(lightness, 1.2)
-    coarse = _blurred(lightness, 1.2) - _blurred(lightness, 6.0)
-    if not trusted.any():
-        return 0.0
-    return float(np.abs(fine[trusted]).mean() / (np.abs(coarse[trusted]).mean() + 0.5))
+def _compactness(altered: Mask) -> float:
+    """Return the fraction of the box around all that was altered, 0 where nothing was."""
+    _, _, width, height = cv2.boundingRect(altered.astype(np.uint8))
+    return float(altered.sum() / max(1, width * height))
 
 
 def _least(
@@ -148,14 +95,14 @@ def _difference(
     pairs = zip(_channels(source), _channels(target), strict=True)
     energy, square = (np.zeros(visible.shape, dtype=np.float32) for _ in range(2))
     for (ours, theirs), smoothing, quietest in zip(pairs, SMOOTHING, QUIETEST, strict=True):
-        size = np.abs(_blurred(ours - theirs, smoothing))
-        activity = np.maximum(_deviation(ours, 2 * smoothing), _deviation(theirs, 2 * smoothing))
+        size = np.abs(blurred(ours - theirs, smoothing))
+        activity = np.maximum(deviation(ours, 2 * smoothing), deviation(theirs, 2 * smoothing))
         energy += (size / _noise(size, activity, trusted, quietest)) ** 2
         square += size**2
     reach = max(1.2, GATHERING * max(visible.shape))
-    share = np.maximum(_blurred(visible.astype(np.float32), reach), 1e-3)
+    share = np.maximum(blurred(visible.astype(np.float32), reach), 1e-3)
     pooled = [
-        np.sqrt(_blurred(np.where(visible, each, 0), reach) / share)
+        np.sqrt(blurred(np.where(visible, each, 0), reach) / share)
         for each in (energy / len(QUIETEST), square)
     ]
     return np.where(visible, pooled[0], 0), np.where(visible, pooled[1], 0)
@@ -180,12 +127,6 @@ def _channels(image: Float32) -> tuple[Float32, Float32, Float32]:
     """Return luminance and two colour differences."""
     lightness, red, blue = cv2.split(cv2.cvtColor(image / np.float32(255), cv2.COLOR_RGB2YCrCb))
     return lightness * 255, red * 255, blue * 255
-
-
-def _deviation(values: Float32, reach: float) -> Float32:
-    """Return the local standard deviation."""
-    mean = _blurred(values, reach)
-    return np.sqrt(np.maximum(_blurred(values * values, reach) - mean * mean, 0))
 
 
 def _regions(strength: Float32, levels: Float32, visible: Mask) -> Mask:
@@ -228,9 +169,3 @@ def _morphed(mask: Mask, radius: float, operation: int) -> Mask:
     width = 2 * max(1, round(radius)) + 1
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (width, width))
     return np.asarray(cv2.morphologyEx(mask.astype(np.uint8), operation, disc) > 0)
-
-
-def _blurred(values: Float32, blur: float) -> Float32:
-    if blur <= 0:
-        return values
-    return np.asarray(cv2.GaussianBlur(values, (0, 0), blur), dtype=np.float32)

@@ -282,6 +282,15 @@ class Catalog:
         )
         return [row[0] for row in rows]
 
+    def blank(self, ids: Sequence[int], *, below: float) -> set[int]:
+        """Return which of some samples were measured to have less structure than ``below``."""
+        rows = self.query(
+            "SELECT id FROM samples WHERE structure < $below "
+            "AND id IN (SELECT unnest($ids::BIGINT[]))",
+            {"below": below, "ids": [int(one) for one in ids]},
+        )
+        return {row[0] for row in rows}
+
     def filter(self, condition: str, parameters: Sequence[object]) -> Int64:
         """Return the ids (n,) of live samples that meet a condition over `SAMPLE_PATHS`.
 

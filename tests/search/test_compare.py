@@ -48,11 +48,19 @@ def test_an_unaltered_copy_is_a_copy(name):
     assert not found.altered_mask.any()
 
 
-def test_the_same_pixels_are_exact():
+def test_only_the_same_bytes_are_exact():
+    image = photograph("hat", 0)
+    found = compare_images(image, image.copy(), same_bytes=True)
+    assert (found.verdict, found.score) == (Verdict.EXACT, 1.0)
+    assert found.description == "the same file"
+    assert np.array_equal(found.match.transform, np.eye(3))
+
+
+def test_the_same_pixels_in_another_file_are_a_copy():
     image = photograph("hat", 0)
     found = compare_images(image, image.copy())
-    assert (found.verdict, found.score) == (Verdict.EXACT, 1.0)
-    assert found.match is not None
+    assert (found.verdict, found.score) == (Verdict.COPY, 1.0)
+    assert found.description == "the same pixels in another file"
     assert np.array_equal(found.match.transform, np.eye(3))
 
 

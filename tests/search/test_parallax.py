@@ -1,4 +1,4 @@
-"""Wandering from one projective map: none in copies, measured in what a lens bends."""
+"""Parallax: none in copies, measured in what a lens bends."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import pytest
 from PIL import Image
 
 from search.alignment import align
-from search.compare import STEADY, compare_images
-from search.steadiness import wandering
+from search.compare import DRIFTING, NO_DRIFT, ONE_MAP, compare_images
+from search.parallax import Parallax, parallax
 from search.verdict import COPIES, Verdict
 from tests.search.photographs import photograph, recompressed, similarity, warped
 from tests.shared import needs_shared, shared_data
@@ -34,8 +34,8 @@ def bent(image: Image.Image, pixels: float) -> Image.Image:
     return Image.fromarray(moved)
 
 
-def wander(first: Image.Image, second: Image.Image, transform: np.ndarray) -> float:
-    found = wandering(align(np.asarray(first), np.asarray(second), transform))
+def strayed(first: Image.Image, second: Image.Image, transform: np.ndarray) -> Parallax:
+    found = parallax(align(np.asarray(first), np.asarray(second), transform))
     assert found is not None
     return found
 
@@ -45,22 +45,36 @@ def test_a_copy_keeps_to_one_map(place: int) -> None:
     image = photograph("shoes", place)
     turned = similarity(11, 0.8, 90, 20)
     copy = recompressed(warped(image, turned, (500, 600)), 75)
-    assert wander(image, copy, turned) < 0.6 * STEADY
+    found = strayed(image, copy, turned)
+    assert found.residual < 0.6 * ONE_MAP
+    assert found.drift is not None
+    assert found.drift < NO_DRIFT
 
 
-def test_what_a_lens_bends_wanders_as_far_as_it_is_bent() -> None:
+def test_what_a_lens_bends_strays_as_far_as_it_is_bent() -> None:
     image = photograph("shoes", 3)
-    steps = [wander(image, bent(image, pixels), np.eye(3)) for pixels in (0, 2, 4)]
-    assert steps[0] < 0.05
+    steps = [strayed(image, bent(image, pixels), np.eye(3)) for pixels in (0, 2, 4)]
+    assert steps[0].residual < 0.05
     # What a projective map cannot follow grows with the bend.
-    assert STEADY < steps[1] < steps[2]
-    # Not in proportion: where it is bent most, little is alike enough to be followed.
-    assert 1.2 * steps[1] < steps[2] < 2 * steps[1]
+    assert ONE_MAP < steps[1].residual < steps[2].residual
+    drifts = [each.drift or 0.0 for each in steps]
+    assert drifts[0] < NO_DRIFT
+    assert DRIFTING < drifts[1] < drifts[2]
+
+
+def test_noise_makes_places_stray_without_a_drift() -> None:
+    image = photograph("shoes", 3)
+    noise = np.random.default_rng(0).normal(0, 40, (image.height, image.width, 3))
+    noisy = Image.fromarray(np.clip(np.asarray(image) + noise, 0, 255).astype(np.uint8))
+    found = strayed(image, noisy, np.eye(3))
+    assert found.residual > ONE_MAP
+    assert found.drift is not None
+    assert found.drift < 0.5 * found.residual
 
 
 def test_without_structure_nothing_is_said() -> None:
     flat = np.full((200, 300, 3), 128, np.uint8)
-    assert wandering(align(flat, flat, np.eye(3), refine=False)) is None
+    assert parallax(align(flat, flat, np.eye(3), refine=False)) is None
 
 
 @needs_shared

@@ -1,0 +1,131 @@
+"""What looks alike and is no copy: pages of one layout with other words, blanks of one colour."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw
+
+import dfindex
+from benchmarks.documents import LAYOUTS, face, page
+from benchmarks.look_alikes import pages
+from indexer.decode import decode_image
+from search.compare import compare_images
+from search.verdict import COPIES, Verdict
+from tests.search.photographs import photograph, recompressed
+from tests.shared import needs_shared, shared_data
+
+
+def opened(name: str) -> Image.Image:
+    return decode_image((shared_data / "cases" / name).read_bytes()).image
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_pages_of_one_layout_with_other_words_are_no_copies(layout: str) -> None:
+    found = compare_images(page(layout, 11), page(layout, 12))
+    assert found.verdict not in COPIES
+    assert "nothing altered" not in found.description
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3000)
+def test_of_500_pairs_of_pages_hardly_any_is_called_a_copy() -> None:
+    found = pages(500)
+    assert found.verdicts[Verdict.COPY] == found.verdicts[Verdict.EXACT] == 0
+    assert found.verdicts[Verdict.ALTERED_COPY] <= 2
+
+
+@needs_shared
+def test_two_pages_that_were_called_copies_are_none() -> None:
+    found = compare_images(opened("doc_11.png"), opened("doc_13.png"))
+    assert found.verdict not in COPIES
+    assert "nothing altered" not in found.description
+
+
+EDITED = {
+    "recompressed": lambda image: recompressed(image, 40),
+    "half the size": lambda image: recompressed(
+        image.resize((image.width // 2, image.height // 2), Image.Resampling.LANCZOS), 60
+    ),
+    "a part": lambda image: image.crop((0, 100, image.width, 800)),
+    "turned": lambda image: recompressed(image.transpose(Image.Transpose.ROTATE_90), 70),
+    "darker": lambda image: recompressed(image.point(lambda level: 0.7 * level), 70),
+}
+
+
+@pytest.mark.parametrize(
+    ("layout", "edit"),
+    [(layout, edit) for number, layout in enumerate(LAYOUTS) for edit in [[*EDITED][number % 5]]],
+)
+def test_a_copy_of_a_page_is_one(layout: str, edit: str) -> None:
+    image = page(layout, 21)
+    assert compare_images(image, EDITED[edit](image)).verdict is Verdict.COPY
+
+
+@pytest.mark.parametrize("layout", ["form", "invoice", "letter", "chat"])
+def test_an_altered_page_is_an_altered_copy_and_shows_where(layout: str) -> None:
+    image, box = page(layout, 31), (420, 395, 660, 430)
+    forged = image.copy()
+    draw = ImageDraw.Draw(forged)
+    draw.rectangle(box, fill=image.getpixel((4, 700)))
+    draw.text((430, 398), "9,999.00", (30, 30, 30), face("DejaVuSans", 24))
+    found = compare_images(image, recompressed(forged, 70))
+    assert found.verdict is Verdict.ALTERED_COPY
+    (x, y, width, height), *others = found.match.altered_boxes
+    assert not others
+    assert box[0] - 15 <= x <= x + width <= box[2] + 15
+    assert box[1] - 15 <= y <= y + height <= box[3] + 15
+
+
+def test_a_page_of_which_a_part_was_blacked_out_is_an_altered_copy() -> None:
+    image = page("letter", 41)
+    redacted = image.copy()
+    ImageDraw.Draw(redacted).rectangle((60, 500, 760, 640), fill="black")
+    assert compare_images(image, recompressed(redacted, 75)).verdict is Verdict.ALTERED_COPY
+
+
+@needs_shared
+def test_two_white_pictures_are_not_assessable() -> None:
+    found = compare_images(opened("white_a.png"), opened("white_b.jpg"))
+    assert (found.verdict, found.score) == (Verdict.NOT_ASSESSABLE, None)
+
+
+def noisy(level: int) -> Image.Image:
+    values = np.random.default_rng(level).normal(level, 4, (240, 320, 3))
+    return recompressed(Image.fromarray(np.clip(values, 0, 255).astype(np.uint8)), 60)
+
+
+@pytest.mark.parametrize("level", [0, 3, 128, 255])
+def test_blanks_are_not_assessable_whatever_their_noise(level: int) -> None:
+    blank = Image.new("RGB", (320, 240), (level,) * 3)
+    for other in (blank.copy(), noisy(level), photograph("shirt", 0)):
+        assert compare_images(blank, other).verdict is Verdict.NOT_ASSESSABLE
+        assert compare_images(other, blank).verdict is Verdict.NOT_ASSESSABLE
+    assert compare_images(blank, blank, same_bytes=True).verdict is Verdict.EXACT
+
+
+def test_a_search_says_of_a_blank_only_what_its_bytes_say(tmp_path: Path) -> None:
+    corpus = tmp_path / "corpus"
+    corpus.mkdir()
+    for name, image in (("white", Image.new("RGB", (300, 200), "white")), ("grey", noisy(120))):
+        image.save(corpus / f"{name}.png")
+    for number in range(6):
+        photograph("shirt", number).save(corpus / f"{number}.jpg")
+    index = dfindex.build([corpus], index=tmp_path / "index", workers=1)
+    stream = io.BytesIO()
+    Image.new("RGB", (300, 200), "white").save(stream, "BMP")
+    (tmp_path / "query.bmp").write_bytes(stream.getvalue())
+    for verify in (True, False):
+        hits = index.search(tmp_path / "query.bmp", verify=verify).hits
+        assert {hit.verdict for hit in hits} == {Verdict.NOT_ASSESSABLE}
+        first, *others = index.search(corpus / "white.png", verify=verify).hits
+        assert (first.verdict, Path(first.sample.path).name) == (Verdict.EXACT, "white.png")
+        assert {hit.verdict for hit in others} == {Verdict.NOT_ASSESSABLE}
+    picture = index.search(corpus / "0.jpg")
+    blanks = [hit for hit in picture.hits if Path(hit.sample.path).suffix == ".png"]
+    assert blanks
+    assert {hit.verdict for hit in blanks} == {Verdict.NOT_ASSESSABLE}
+    assert not index.duplicates().groups
