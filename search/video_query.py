@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from indexer.errors import UnavailableError, UsageError
+from indexer.errors import MediaError, UnavailableError, UsageError
 from indexer.originals import Originals
-from indexer.types import Int64, Sample
+from indexer.types import Int64, Reason, Sample
 from search.query import Searcher
 from search.restriction import allowed_ids
 from search.results import without_files
@@ -96,7 +96,7 @@ class VideoSearcher:
         searched, completeness = self._searcher.scope()
         return VideoSearchResult(
             query=VideoQuery(
-                path=query.path if isinstance(query, Sample) else clip.path,
+                path=clip.path,
                 sha256=clip.sha256,
                 width=clip.width,
                 height=clip.height,
@@ -115,13 +115,16 @@ class VideoSearcher:
         """Return a query's clip, and whether it is of its file; raise what reading that does."""
         if isinstance(query, Path):
             return reader.read(query), True
+        stored = next(indexed(self._reader.catalog, self._space, [query.sha256]), None)
         try:
             clip = reader.read(self._originals.path(query))
             if clip.sha256 == query.sha256:
                 return clip, True
         except UnavailableError:
-            pass
-        stored = next(indexed(self._reader.catalog, self._space, [query.sha256]))
+            if stored is None:
+                raise
+        if stored is None:
+            raise MediaError(Reason.UNREADABLE, f"{query.path} changed while it was read")
         return Clip(query.path, query.sha256, query.width, query.height, stored.track), False
 
     def _aligned(self, clip: Clip, k: int, allowed: Int64 | None) -> list[_Found]:

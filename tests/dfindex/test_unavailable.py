@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import json
 import os
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -196,3 +199,22 @@ def test_of_films_it_is_said_too(run: Run, tmp_path: Path) -> None:
         assert stored.query.sha256 == frame.sha256
         assert stored.hits[0].sample.sha256 == frame.sha256
         assert all(one.match is None for one in stored.hits)
+
+
+def test_a_film_is_drawn_whatever_it_is_called(run: Run, tmp_path: Path) -> None:
+    root = tmp_path / "films"
+    root.mkdir()
+    for name, seed in (("a", 1), ("b", 1)):
+        colourful(root / f"{name}.mp4", seed=seed)
+    with (root / "b.mp4").open("ab") as file:
+        file.write(b"\0" * 8)  # other bytes, the same film
+    (root / "a.mp4").rename(os.fsdecode(os.fsencode(root) + b"/caf\xe9.mp4"))
+    with dfindex.build([root], index=tmp_path / ".dfindex", encoder=NAME, workers=1) as index:
+        samples = index.embeddings()[1]
+    frame = next(one for one in samples if "caf" in one.path)
+    run("search", frame.id, "--report", "page.html")
+    page = (tmp_path / "page.html").read_text()
+    strips = re.findall(r"data:image/jpeg;base64,([A-Za-z0-9+/=]+)", page)
+    sizes = [Image.open(io.BytesIO(base64.b64decode(one))).height for one in strips]
+    assert sizes
+    assert all(height > 90 + 2 * 100 for height in sizes)  # the curve, and frames of both films
