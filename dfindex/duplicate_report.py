@@ -6,10 +6,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dfindex.report import WORDS, data_uri, page_template, picture
+from dfindex.report import WORDS, data_uri, page_template, picture, write_page
 from dfindex.thumbnails import sample_thumbnail
 from indexer.originals import Originals
-from indexer.store.durable import replace_file
 
 if TYPE_CHECKING:
     from search.duplicates import Duplicates
@@ -19,7 +18,7 @@ SIDE = 240  # longest side of a thumbnail in pixels
 
 def write_report(path: Path, found: Duplicates, originals: Originals) -> None:
     """Write the page; pictures that are gone or changed since are said to be so."""
-    replace_file(path, lambda file: file.write(render(found, originals).encode()))
+    write_page(path, render(found, originals))
 
 
 def render(found: Duplicates, originals: Originals) -> str:

@@ -15,6 +15,7 @@ from dfindex import availability
 from dfindex.places import page_of, place_of
 from dfindex.render import overlay
 from dfindex.thumbnails import jpeg, sample_thumbnail
+from indexer.corpus import as_text
 from indexer.store.durable import replace_file
 from search.verdict import COPIES
 
@@ -37,7 +38,13 @@ WORDS = {
 
 def write_report(path: Path, result: ExaminedResult, originals: Originals) -> None:
     """Write the page; pictures that are gone or changed since are said to be so."""
-    replace_file(path, lambda file: file.write(render(result, originals).encode()))
+    write_page(path, render(result, originals))
+
+
+def write_page(path: Path, html: str) -> None:
+    """Write a page; names that are no text are written as the index displays them."""
+    data = as_text(html.encode("utf-8", "surrogateescape")).encode()
+    replace_file(path, lambda file: file.write(data))
 
 
 def render(result: ExaminedResult, originals: Originals) -> str:

