@@ -9,6 +9,7 @@ import numpy as np
 
 from dfindex.explanation import Method, explain
 from dfindex.heatmap import draw
+from dfindex.outputs import check_apart, write_together
 from dfindex.probe_explanation import PREFIX, explain_with_probe
 from indexer.errors import UsageError
 from indexer.store.layout import IndexFolder
@@ -22,21 +23,27 @@ def explain_to(
 ) -> dict[str, Any]:
     """Explain a picture into ``out`` and a .npy file beside it; return what was found.
 
-    Raise UsageError for an unknown method, or where ``out`` cannot be written.
+    Raise UsageError for an unknown method, StoreError where ``out`` cannot be written.
     """
     if method not in list(Method) and not method.startswith(PREFIX):
         known = ", ".join((*Method, f"{PREFIX}NAME"))
         raise UsageError(f"expected a method of {known}, got {method!r}")
-    if out.suffix.lower() != ".png" or not out.absolute().parent.is_dir():
-        raise UsageError(f"expected --out FILE.png in a folder that exists, got {out}")
+    if out.suffix.lower() != ".png":
+        raise UsageError(f"expected --out FILE.png, got {out}")
+    check_apart(out, (image,))
     if method.startswith(PREFIX):
         result = explain_with_probe(index, method.removeprefix(PREFIX), image, encoder)
     else:
         found = _finding(index, encoder.spec.fingerprint)
         result = explain(image, encoder, method=Method(method), block=block, finding=found)
     values = out.with_suffix(".npy")
-    draw(result).save(out)
-    np.save(values, result.values)
+    drawing = draw(result)
+    write_together(
+        {
+            out: lambda file: drawing.save(file, "PNG"),
+            values: lambda file: np.save(file, result.values),
+        }
+    )
     return {**result.to_json(), "overlay": str(out), "map": str(values)}
 
 

@@ -12,8 +12,9 @@ import numpy as np
 
 from dfindex.index import Index
 from dfindex.map_data import CorpusMap, corpus_map
+from dfindex.outputs import write_together
+from indexer.disk import code_in, way_out
 from indexer.errors import StoreError
-from indexer.store.durable import replace_file
 from indexer.types import Float32, Int64
 from search.projection import Progress
 
@@ -72,14 +73,18 @@ def export_vectors(index: Index, path: Path, *, space: str | None = None) -> Exp
     The CSV has the array's name and ends in ``.csv``; its rows are in the array's order.
     """
     vectors, samples = index.embeddings(space)
-    replace_file(path, lambda file: np.save(file, vectors, allow_pickle=False))
     table = io.StringIO()
     writer = csv.writer(table, lineterminator="\n")
     writer.writerow(["id", "path", "sha256", "label", "generator", "source"])
     for one in samples:
         writer.writerow([one.id, one.path, one.sha256, one.label, one.generator, one.source])
     text = table.getvalue().encode("utf-8", "backslashreplace")
-    replace_file(path.with_name(path.name + ".csv"), lambda file: file.write(text))
+    write_together(
+        {
+            path: lambda file: np.save(file, vectors, allow_pickle=False),
+            path.with_name(path.name + ".csv"): lambda file: file.write(text),
+        }
+    )
     return _exported(index, path, space, vectors)
 
 
@@ -107,7 +112,8 @@ def _write_table(
         temporary.replace(path)
     except duckdb.Error as error:
         reason = str(error).splitlines()[0]
-        raise StoreError(f"could not write {path}: {reason}; give another file") from error
+        way = way_out(code_in(str(error)), path)
+        raise StoreError(f"could not write {path}: {reason}; {way}") from error
     finally:
         connection.close()
         temporary.unlink(missing_ok=True)

@@ -7,7 +7,7 @@ import hashlib
 from indexer.errors import IndexDamagedError
 from indexer.store.catalog import Catalog
 from indexer.store.decisions import Decision, Decisions
-from indexer.store.durable import read_sealed_json, write_sealed_json
+from indexer.store.durable import keep_if_possible, read_sealed_json, write_sealed_json
 from indexer.store.space import Space
 from indexer.types import Int64
 from search.duplicate_pairs import PairVerifier, candidate_pairs, related
@@ -60,7 +60,8 @@ def remembered_pairs(catalog: Catalog, space: Space, ids: Int64) -> list[Pair]:
     if kept.get("key") == key:
         return [(int(a), int(b)) for a, b in kept["pairs"]]
     pairs = near_pairs(catalog, space, ids)
-    write_sealed_json(path, {"key": key, "pairs": [list(pair) for pair in pairs]})
+    value = {"key": key, "pairs": [list(pair) for pair in pairs]}
+    keep_if_possible(lambda: write_sealed_json(path, value))
     return pairs
 
 

@@ -21,6 +21,7 @@ _WAYS = {
     errno.ENAMETOOLONG: "expected a shorter name",
     errno.EMFILE: "raise the limit of open files (ulimit -n) and run the command again",
     errno.ENFILE: "close what holds so many files open and run the command again",
+    errno.ENOTSUP: "expected a file or nothing there, and it is a device or a pipe; name another",
     errno.EIO: "{disk} may be failing; copy what is on it before anything else",
 }
 
@@ -32,7 +33,12 @@ def described(error: OSError, path: str | Path | None = None) -> str:
     """
     named = error.filename2 or error.filename or path
     where = "" if named is None else f"{_shortened(os.fsdecode(os.fspath(named)))}: "
-    return f"{where}{error.strerror or error}; {way_out(error.errno, named)}"
+    return f"{where}{error.strerror or error}; {way_out(code_of(error), named)}"
+
+
+def code_of(error: OSError) -> int | None:
+    """Return an error's number; NumPy gives none where it could write only a part."""
+    return errno.ENOSPC if error.errno is None and "written" in str(error) else error.errno
 
 
 def way_out(code: int | None, path: str | bytes | Path | int | None = None) -> str:
@@ -54,7 +60,11 @@ def _shortened(name: str) -> str:
 
 def _mount(path: str | bytes | Path) -> str:
     """Return where the disk that holds a path is mounted."""
-    place = Path(os.fsdecode(path)).absolute()
-    while not os.path.ismount(place) and place != place.parent:
-        place = place.parent
-    return str(place)
+    place = Path(os.path.realpath(os.fsdecode(path)))
+    try:
+        table = Path("/proc/self/mounts").read_text(errors="surrogateescape")
+        mounts = {Path(line.split()[1].replace("\\040", " ")) for line in table.splitlines()}
+    except (OSError, IndexError):
+        mounts = set()
+    around = (place, *place.parents)
+    return str(next((one for one in around if one in mounts or one.is_mount()), place.anchor))

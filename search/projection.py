@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from indexer.quiet import quiet
-from indexer.store.durable import replace_file
+from indexer.store.durable import keep_if_possible, replace_file
 from indexer.store.space import Space
 from indexer.types import Float32, Int64
 
@@ -71,7 +71,7 @@ def project(space: Space, kept: Path | None = None, progress: Progress | None = 
         coordinates = _placed(ids, *found, old)
     projection = Projection(ids, coordinates, _clusters(coordinates), *found)
     if kept is not None:
-        save(kept, projection)
+        keep_if_possible(lambda: save(kept, projection))
     return projection
 
 

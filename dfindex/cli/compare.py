@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from dfindex.cli.main import NOTHING_FOUND, OK
-from dfindex.cli.options import as_json, echo, frames_folder_flag, print_json
+from dfindex.cli.options import OutputFile, as_json, echo, frames_folder_flag, print_json
 
 if TYPE_CHECKING:
     from dfindex.comparison import FileComparison
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("a", type=click.Path(path_type=Path))
 @click.argument("b", type=click.Path(path_type=Path))
-@click.option("--out", type=click.Path(path_type=Path), metavar="PNG", help="Draw what was found.")
+@click.option("--out", type=OutputFile(), metavar="PNG", help="Draw what was found.")
 @frames_folder_flag
 @as_json
 def compare(a: Path, b: Path, out: Path | None, frames_folder: bool, as_json: bool) -> int:
@@ -27,6 +27,9 @@ def compare(a: Path, b: Path, out: Path | None, frames_folder: bool, as_json: bo
 
     Exits with 0 where one is a copy of the other (exact, copy, altered_copy), else with 1.
     """
+    from dfindex.outputs import check_apart
+
+    check_apart(out, (a, b))
     for one in (a, b):
         if one.is_dir() and not frames_folder:
             raise click.UsageError(

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from dfindex.cli.main import NOTHING_FOUND, OK
-from dfindex.cli.options import as_json, echo, index_option, print_json
+from dfindex.cli.options import as_json, echo, index_option, print_json, report_option
 
 
 @click.command()
@@ -16,7 +16,7 @@ from dfindex.cli.options import as_json, echo, index_option, print_json
 @click.option("--min-score", type=float, help="Look only at pairs at least so near.")
 @click.option("--where", metavar="EXPR", help="Only among samples with: label = 'real'.")
 @click.option("--space", metavar="NAME", help="Which space, where there are several.")
-@click.option("--report", type=click.Path(dir_okay=False), metavar="FILE", help="Write a page.")
+@report_option
 @click.option("--progress/--no-progress", default=None, help="Show a bar on stderr.")
 @as_json
 def duplicates(
@@ -24,7 +24,7 @@ def duplicates(
     min_score: float | None,
     where: str | None,
     space: str | None,
-    report: str | None,
+    report: Path | None,
     progress: bool | None,
     as_json: bool,
 ) -> int:
@@ -43,7 +43,7 @@ def duplicates(
         heard = {} if tell is None else {"progress": tell}
         found = opened.duplicates(where=where, min_score=min_score, space=space, **heard)
         if report:
-            write_report(Path(report), found, opened.originals)
+            write_report(report, found, opened.originals)
     if as_json:
         print_json(found.to_json())
     else:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from dfindex.cli.options import as_json, encoder_options, index_option, print_json
+from dfindex.cli.options import OutputFile, as_json, encoder_options, index_option, print_json
 
 
 @click.command()
@@ -18,7 +18,7 @@ from dfindex.cli.options import as_json, encoder_options, index_option, print_js
     "--out",
     required=True,
     metavar="FILE.png",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=OutputFile(),
     help="Where the overlay goes; the map itself goes to FILE.npy beside it.",
 )
 @click.option(

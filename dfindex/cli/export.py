@@ -7,9 +7,9 @@ from pathlib import Path
 
 import click
 
-from dfindex.cli.options import as_json, echo, index_option, print_json
+from dfindex.cli.options import OutputFile, as_json, echo, index_option, print_json
 
-file_argument = click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+file_argument = click.argument("file", type=OutputFile())
 space_option = click.option("--space", metavar="NAME", help="Which space, where there are several.")
 
 

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import click
 
-from dfindex.cli.options import as_json, echo, index_option, print_json
+from dfindex.cli.options import OutputFile, as_json, echo, index_option, print_json
 
 
 @click.command()
 @index_option
 @click.option(
     "--out",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=OutputFile(),
     metavar="FILE",
     help="Write a page that needs no network and no other file.",
 )

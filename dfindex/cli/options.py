@@ -72,6 +72,18 @@ engine_option = click.option(
 )
 
 
+class OutputFile(click.Path):
+    """A file to be written, whose place is looked at before the work begins."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        """Return the path; raise StoreError where nothing can be written there."""
+        from dfindex.outputs import check_output
+
+        return check_output(Path(os.fsdecode(super().convert(value, param, ctx))))
+
+
+report_option = click.option("--report", type=OutputFile(), metavar="FILE", help="Write a page.")
+
 frames_folder_flag = click.option(
     "--frames-folder", is_flag=True, help="A folder is one video, its pictures are the frames."
 )

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from dfindex.cli.main import NOTHING_FOUND, OK
-from dfindex.cli.options import as_json, encoder_options, index_option, print_json
+from dfindex.cli.options import as_json, encoder_options, index_option, print_json, report_option
 
 METHODS = (
     "auto",
@@ -97,7 +97,7 @@ def train(name: str, index: Path, as_json: bool, **options: Any) -> None:
 @index_option
 @split_option
 @max_fpr_option
-@click.option("--report", type=click.Path(dir_okay=False, path_type=Path), help="Write a page.")
+@report_option
 @as_json
 def evaluate(
     name: str, index: Path, split: str, max_fpr: float, report: Path | None, as_json: bool
@@ -128,7 +128,7 @@ def evaluate(
 @space_option
 @where_option
 @seed_option
-@click.option("--report", type=click.Path(dir_okay=False, path_type=Path), help="Write a page.")
+@report_option
 @as_json
 def episodes(index: Path, report: Path | None, as_json: bool, **options: Any) -> None:
     """Learn a generator from 1, 5, 10, 50 pictures, again and again, with every head."""

@@ -18,6 +18,7 @@ from dfindex.cli.options import (
     index_option,
     print_json,
     print_json_list,
+    report_option,
 )
 from dfindex.cli.streams import until_nobody_reads
 
@@ -35,12 +36,12 @@ if TYPE_CHECKING:
 @click.option("--min-score", type=float, help="Drop hits of a lower score.")
 @click.option("--max-fpr", type=float, help="Drop hits that this share of strangers would reach.")
 @click.option("--verify/--no-verify", default=True, help="Compare the pixels of the nearest.")
-@click.option("--report", type=click.Path(dir_okay=False), metavar="FILE", help="Write a page.")
+@report_option
 @frames_folder_flag
 @encoder_options
 @as_json
 def search(
-    query: str, index: Path, report: str | None, frames_folder: bool, as_json: bool, **how: Any
+    query: str, index: Path, report: Path | None, frames_folder: bool, as_json: bool, **how: Any
 ) -> int:
     """Find what resembles a picture: exact copies, verified copies, then the nearest.
 
@@ -56,7 +57,7 @@ def search(
     limited = how["min_score"] is not None or how["max_fpr"] is not None
     with dfindex.open(index) as opened:
         if Path(query).is_dir() and not frames_folder:
-            if report:
+            if report is not None:
                 raise click.UsageError("expected one picture or video with --report, got a folder")
             return _shown_each(answers(opened, query, **how), query, limited, as_json)
         return _shown(answer(opened, query, **how), opened, limited, report, as_json)
@@ -84,9 +85,9 @@ def _shown_each(
     return OK if tally.copies or (limited and tally.hits) else NOTHING_FOUND
 
 
-def _shown(result: Answer, opened: Index, limited: bool, report: str | None, as_json: bool) -> int:
+def _shown(result: Answer, opened: Index, limited: bool, report: Path | None, as_json: bool) -> int:
     if report:
-        _write_report(Path(report), result, opened)
+        _write_report(report, result, opened)
     if as_json:
         print_json(result.to_json())
     else:

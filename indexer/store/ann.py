@@ -13,7 +13,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from indexer.errors import IndexDamagedError
+from indexer.disk import code_in, way_out
+from indexer.errors import IndexDamagedError, StoreError
 from indexer.types import Embeddings, Float32, Int64
 
 EXACT_UP_TO = 200_000
@@ -128,7 +129,13 @@ class FaissIndex:
     def save(self, path: Path) -> None:
         """See `VectorIndex.save`."""
         faiss = faiss_module()
-        faiss.write_index(self._index, str(path))
+        try:
+            faiss.write_index(self._index, str(path))
+        except RuntimeError as error:
+            path.unlink(missing_ok=True)
+            raise StoreError(
+                f"could not write {path}; {way_out(code_in(str(error)), path)}"
+            ) from error
 
 
 def faiss_module() -> Any:

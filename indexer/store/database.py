@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import duckdb
 from duckdb import DuckDBPyConnection
 
 from indexer.corpus import as_text
+from indexer.disk import code_in, way_out
 from indexer.errors import IndexDamagedError, IndexFormatError, IndexLockedError, StoreError
 from indexer.store.durable import TEMPORARY_SUFFIX, sync_folder
 
@@ -55,18 +56,29 @@ def publish(connection: DuckDBPyConnection, target: Path) -> None:
     temporary = target.with_name(target.name + TEMPORARY_SUFFIX)
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary.unlink(missing_ok=True)
-    with translated(target):
-        connection.execute("CHECKPOINT catalog")
-        connection.execute(
-            f"ATTACH '{_quoted(temporary)}' AS snapshot (STORAGE_VERSION '{STORAGE_VERSION}')"
-        )
-        try:
-            connection.execute("COPY FROM DATABASE catalog TO snapshot")
-        finally:
-            connection.execute("DETACH snapshot")
-    _sync(temporary)
-    temporary.replace(target)
+    try:
+        with translated(target):
+            _copy(connection, temporary)
+        _sync(temporary)
+        temporary.replace(target)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
     sync_folder(target.parent)
+
+
+def _copy(connection: DuckDBPyConnection, target: Path) -> None:
+    connection.execute("CHECKPOINT catalog")
+    connection.execute(
+        f"ATTACH '{_quoted(target)}' AS snapshot (STORAGE_VERSION '{STORAGE_VERSION}')"
+    )
+    try:
+        connection.execute("COPY FROM DATABASE catalog TO snapshot")
+    except duckdb.Error:
+        with suppress(duckdb.Error):  # the first error says more
+            connection.execute("DETACH snapshot")
+        raise
+    connection.execute("DETACH snapshot")
 
 
 @contextmanager
@@ -76,9 +88,13 @@ def translated(path: Path) -> Iterator[None]:
         yield
     except duckdb.Error as error:
         reason = str(error).splitlines()[0]
+        code = code_in(str(error))
+        if code is not None:
+            raise StoreError(f"{path}: {reason}; {way_out(code, path)}") from error
         if "newer version" in reason or "storage version" in reason.lower():
             raise IndexFormatError(
-                f"{path} was written by a newer DuckDB than this one: {reason}; update duckdb"
+                f"{path} was written by a newer DuckDB than this one, or by another program: "
+                f"{reason}; update duckdb, or name another folder with --index"
             ) from error
         if any(sign in reason for sign in _IN_USE):
             raise IndexLockedError(f"{path} is in use: {reason}") from error

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from indexer.disk import code_of, way_out
 from indexer.errors import IndexDamagedError, StoreError
 
 TEMPORARY_SUFFIX = ".tmp"
@@ -30,13 +31,21 @@ def replace_file(path: Path, write: Callable[[BinaryIO], object]) -> None:
             os.fsync(file.fileno())
         temporary.replace(path)
         sync_folder(path.parent)
-    except OSError as error:
+    except BaseException as error:
         with contextlib.suppress(OSError):
             temporary.unlink()
-        raise StoreError(
-            f"could not write {path}: {error.strerror or error}; nothing was changed there; "
-            "make room or mend the permissions and run the command again"
-        ) from error
+        if isinstance(error, OSError):
+            raise StoreError(
+                f"could not write {path}: {error.strerror or error}; nothing was changed there; "
+                f"{way_out(code_of(error), path)}"
+            ) from error
+        raise
+
+
+def keep_if_possible(write: Callable[[], object]) -> None:
+    """Have a cache written; on a disk that takes none, what it holds is made anew each time."""
+    with contextlib.suppress(StoreError):
+        write()
 
 
 def sync_folder(folder: Path) -> None:

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+# What a folder may hold in which an index is to be made: traces of one, and a new disk's own.
+_OURS = ("LOCK", "lost+found", "probes", "published", "quarantine")
+
 
 @dataclass(frozen=True)
 class SpaceFolder:
@@ -68,6 +71,19 @@ class IndexFolder:
         """Return the folder of one space."""
         return SpaceFolder(self.spaces / fingerprint)
 
+    def stranger(self) -> str | None:
+        """Return the name of what lies here although no index does, None where there is room."""
+        if self.exists() or not self.path.is_dir():
+            return None
+        names = sorted(one.name for one in self.path.iterdir())
+        return next((one for one in names if one not in _OURS and one[0] != "."), None)
+
     def exists(self) -> bool:
         """Tell whether this is, or was, an index."""
         return self.catalog.exists() or self.published.exists() or self.spaces.is_dir()
+
+    def forget_catalog(self) -> None:
+        """Delete the catalog and its snapshot, which hold nothing yet."""
+        for file in (self.catalog, self.published):
+            for suffix in ("", ".wal", ".tmp"):
+                file.with_name(file.name + suffix).unlink(missing_ok=True)

@@ -10,7 +10,8 @@ import time
 from pathlib import Path
 
 from indexer.closing import Closing
-from indexer.errors import IndexLockedError
+from indexer.disk import described
+from indexer.errors import IndexLockedError, StoreError
 
 
 class WriterLock(Closing):
@@ -22,7 +23,10 @@ class WriterLock(Closing):
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / "LOCK"
-        self._file = self._path.open("a+")
+        try:
+            self._file = self._path.open("a+")
+        except OSError as error:
+            raise StoreError(described(error, self._path)) from error
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
@@ -32,7 +36,11 @@ class WriterLock(Closing):
                 f"the index {folder} is being written by {holder}; expected no other writer; "
                 "wait for it to finish, or stop it, and run the command again"
             ) from error
-        self._write_holder()
+        try:
+            self._write_holder()
+        except OSError as error:
+            self._file.close()
+            raise StoreError(described(error, self._path)) from error
 
     def close(self) -> None:
         """Give the lock up."""

@@ -126,7 +126,10 @@ def format_version(connection: DuckDBPyConnection) -> int:
     if not tables:
         return 0
     if "meta" not in tables:
-        raise IndexFormatError("the catalog is a DuckDB file, but not one of dfindex's")
+        raise IndexFormatError(
+            "the catalog is a DuckDB file, but not one of dfindex's; "
+            "name another folder with --index"
+        )
     row = connection.execute("SELECT value FROM meta WHERE key = 'format_version'").fetchone()
     return int(row[0]) if row else 0
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from indexer.closing import Closing
 from indexer.corpus import FoundFile
-from indexer.errors import IndexDamagedError, SpaceMismatchError
+from indexer.errors import IndexDamagedError, SpaceMismatchError, StoreError
 from indexer.store.ann import EXACT_UP_TO
 from indexer.store.ann_cache import AnnCache, AnnInfo
 from indexer.store.catalog import Catalog, SegmentRecord, SpaceRow
@@ -74,11 +74,15 @@ class IndexWriter(Closing):
 
     def __init__(self, path: Path) -> None:
         self.folder = IndexFolder(path)
+        self._check_room()
         path.mkdir(parents=True, exist_ok=True)
         self._lock = WriterLock(path)
+        new = not self.folder.exists()
         try:
             self._open()
         except BaseException:
+            if new:
+                self.folder.forget_catalog()  # half of one would pass for a damaged index
             self._lock.close()
             raise
 
@@ -174,6 +178,14 @@ class IndexWriter(Closing):
             dim=row.dim,
             exact_up_to=exact_up_to,
         )
+
+    def _check_room(self) -> None:
+        stranger = self.folder.stranger()
+        if stranger is not None:
+            raise StoreError(
+                f"expected an index or an empty folder, but {self.folder.path} holds {stranger!r} "
+                "and no index; name another folder with --index"
+            )
 
     def _open(self) -> None:
         connection = attach(self.folder.catalog, read_only=False)
