@@ -14,8 +14,9 @@ from indexer.types import Reason
 
 MEDIA_SUFFIXES = frozenset(
     b".jpg .jpeg .jpe .jfif .png .apng .webp .bmp .gif .tif .tiff .avif .heic .heif .ppm .pgm "
-    b".pbm .ico .psd .jp2 .jxl .dng .cr2 .nef .arw "
-    b".mp4 .mov .mkv .webm .avi .m4v .mpg .mpeg .mts .wmv .flv .3gp".split()
+    b".pbm .pfm .ico .psd .jp2 .j2k .jxl .dng .cr2 .cr3 .nef .arw .raf .rw2 .orf .mpo .hif "
+    b".mp4 .mov .mkv .webm .avi .m4v .mpg .mpeg .mts .wmv .flv .3gp .mxf .h264 .hevc .h265 .ivf "
+    b".y4m .mjpeg .mjpg".split()
 )
 FRAME_SUFFIXES = frozenset(b".jpg .jpeg .png .webp .bmp .tif .tiff .ppm".split())
 REAL_NAMES = frozenset(("real", "authentic", "original", "originals", "pristine", "genuine"))

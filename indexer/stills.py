@@ -111,6 +111,12 @@ def _tiff(data: bytes) -> Stills:
     return _raw(data)
 
 
+def _avif(data: bytes) -> Stills:
+    from indexer.formats.avif import open_avif
+
+    return Sought(lambda: open_avif(data))
+
+
 def _heif(data: bytes) -> Stills:
     from indexer.formats.heif import open_heif
 
@@ -136,6 +142,7 @@ _SPECIAL: dict[str, Callable[[bytes], Stills]] = {
     "JPEG": _jpeg,
     "PNG": _png,
     "TIFF": _tiff,
+    "AVIF": _avif,
     "HEIF": _heif,
     "JXL": _jpeg_xl,
     "RAW": _raw,

@@ -11,6 +11,16 @@ import numpy as np
 from PIL import Image
 
 
+def avif_collection(pictures: Sequence[Image.Image]) -> bytes:
+    """Return what is built like an AVIF of several pictures; they cannot be decoded."""
+    data = heic(pictures)
+    return (
+        data.replace(b"mif1heic", b"mif1avif")
+        .replace(b"ftypheic", b"ftypavif")
+        .replace(b"hvc1", b"av01")
+    )
+
+
 def heic(pictures: Sequence[Image.Image], *, cicp: tuple[int, int] | None = None) -> bytes:
     """Return a HEIC of some pictures, side by side; the first is the primary one.
 

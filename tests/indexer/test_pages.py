@@ -17,6 +17,7 @@ from indexer.decode import Pictures, decode_image
 from indexer.errors import MediaError
 from indexer.files import Limits
 from indexer.formats import tiff
+from indexer.formats.avif import pictures_in
 from indexer.media import Media
 from indexer.originals import Originals
 from indexer.store.reader import IndexReader
@@ -25,9 +26,10 @@ from indexer.structure import ASSESSABLE, structure
 from indexer.types import Kind
 from indexer.video import Sampling
 from tests.fake_encoder import MeanColour
-from tests.heif import heic
+from tests.heif import avif_collection, heic
 from tests.pictures import picture
 from tests.shared import needs_shared, shared_data
+from tests.videos import clip, number_of
 
 BLANK = Image.new("RGB", (48, 40), "white")
 
@@ -130,6 +132,27 @@ def test_a_gain_map_and_a_cut_second_picture_are_no_pages() -> None:
     xmp = b"http://ns.adobe.com/xap/1.0/\0<x hdrgm:Version='1.0'/>"
     segment = b"\xff\xe1" + (2 + len(xmp)).to_bytes(2, "big") + xmp
     assert Pictures(plain[: second + 2] + segment + plain[second + 2 :], Limits()).pages == 1
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "L"])
+def test_a_collection_of_avif_is_listed_and_one_picture_is_none(mode: str) -> None:
+    with pytest.raises(MediaError, match="holds 2 pictures") as caught:
+        decode_image(avif_collection([picture(1, (64, 64)), picture(2, (64, 64))]))
+    assert caught.value.reason == "unsupported"
+    buffer = io.BytesIO()
+    picture(1, (64, 64)).convert(mode).save(buffer, "AVIF")
+    assert pictures_in(buffer.getvalue()) == 1
+    assert decode_image(buffer.getvalue()).width == 64
+
+
+def test_a_sequence_of_heif_is_a_film(tmp_path: Path) -> None:
+    path = clip(tmp_path / "x.mp4", [0.0, 0.04, 0.08, 0.12], codec="libx265")
+    data = path.read_bytes()
+    size = int.from_bytes(data[:4], "big")
+    brands = b"ftypmsf1\0\0\0\0msf1hevc".ljust(size - 4, b"\0")
+    path.write_bytes(data[:4] + brands[: size - 4] + data[size:])
+    with Media(os.fsencode(path), Limits(), Sampling()) as media:
+        assert [number_of(one.image) for one in media.pictures(64)] == [0, 1, 2, 3]
 
 
 def test_the_frames_of_an_animated_jpeg_xl_are_pages() -> None:
