@@ -95,6 +95,6 @@ def _place(part: Part) -> str:
     when = f"at {begin}" if begin == end else f"from {begin} to {end}"
     return (
         f"{when}{backwards}, "
-        f"offset {part.offset_s:+.1f} s, "
+        f"offset {round(part.offset_s, 1) + 0.0:+.1f} s, "
         f"{part.frames_matched} of {part.frames_compared} frames"
     )

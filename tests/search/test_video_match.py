@@ -65,6 +65,75 @@ def test_two_parts_in_another_order_are_two_segments() -> None:
     assert found[1] == pytest.approx((20, 30, -15), abs=0.8)
 
 
+@pytest.mark.parametrize(("here", "there"), [(0.5, 2.0), (0.5, 0.5), (1.0, 1.3)])
+def test_a_clip_that_is_played_backwards_is_found_so(here: float, there: float) -> None:
+    scene = scenery(60)
+    query, sample = shown(scene, 12, 31, here).reversed, shown(scene, 0, 60, there)
+    (part,) = match_tracks(query, sample)
+    assert part.reversed
+    assert (part.sample_from_s, part.sample_until_s) == pytest.approx((12, 31), abs=0.6 + there / 2)
+    for time_s in (3.0, 15.0):
+        assert part.there(time_s) == pytest.approx(31 - time_s, abs=0.15 * max(1, here, there))
+        assert part.here(part.there(time_s)) == pytest.approx(time_s)
+
+
+def test_what_stands_still_is_not_called_reversed() -> None:
+    still = np.repeat(scenery(1)[5:6], 21, axis=0)
+    spans = [Span(0.5 * at + 0.25, 0.5 * at, 0.5 * at + 0.5) for at in range(20)]
+    track, _ = Track.of(spans, still[:20])
+    parts = match_tracks(track, shown(np.repeat(still, 10, axis=0), 0, 6, 0.5))
+    assert parts
+    assert not any(part.reversed for part in parts)
+
+
+def test_exchanged_the_same_parts_are_found() -> None:
+    scene, other = scenery(60), scenery(60, seed=1)
+    film, cut = shown(scene, 0, 60, 1.3), shown(scene, 20, 33, 0.5)
+    spans = [Span(0.5 * at + 0.25, 0.5 * at, 0.5 * at + 0.5) for at in range(40)]
+    vectors = np.stack([(scene if at < 20 else other)[round(10 * spans[at % 20].time_s)]
+                        for at in range(40)])  # fmt: skip
+    mixed, _ = Track.of(spans, vectors)
+    looped, _ = Track.of(spans, np.concatenate([vectors[:20], vectors[:20]]))
+    tracks = (film, cut, mixed, looped, film.reversed)
+    for a in tracks:
+        for b in tracks:
+            assert match_tracks(a, b) == tuple(
+                sorted(
+                    (one.exchanged for one in match_tracks(b, a)),
+                    key=lambda one: (-one.seconds, one.query_from_s),
+                )
+            )
+            for one in match_tracks(a, b):
+                assert one.frames_matched <= one.frames_compared
+
+
+def test_a_part_that_is_repeated_is_found_each_time() -> None:
+    scene = scenery(60)
+    spans = [Span(0.5 * at + 0.25, 0.5 * at, 0.5 * at + 0.5) for at in range(60)]
+    rows = [round(10 * (one.time_s % 10)) for one in spans]
+    looped, _ = Track.of(spans, scene[rows])
+    parts = match_tracks(looped, shown(scene, 0, 60, 0.5))
+    assert sorted(one.query_from_s for one in parts) == pytest.approx([0, 10, 20], abs=0.6)
+    assert {round(one.sample_from_s) for one in parts} == {0}
+
+
+def test_blank_frames_are_no_part_of_an_alignment() -> None:
+    """Ten seconds of black before different scenes; then the same black within the same scene."""
+    scenes = [scenery(10, seed) for seed in (0, 1)]
+    black = scenery(1, 7)[3]
+    spans = [Span(0.5 * at + 0.25, 0.5 * at, 0.5 * at + 0.5) for at in range(40)]
+    dark = [0.2] * 20 + [30.0] * 20
+    first, second = (
+        Track.of(spans, np.stack([*[black] * 20, *scene[2:100:5][:20]]), dark)[0]
+        for scene in scenes
+    )
+    assert match_tracks(first, second) == ()
+    assert len(match_tracks(*(Track.of(spans, one.vectors)[0] for one in (first, second)))) == 1
+    (part,) = match_tracks(first, first)
+    assert part.query_from_s == pytest.approx(10)
+    assert (part.frames_matched, part.frames_compared) == (20, 20)
+
+
 def test_strangers_share_nothing() -> None:
     for seed in range(1, 6):
         query, sample = shown(scenery(30, seed), 0, 30, 0.5), shown(scenery(60), 0, 60, 1.0)
