@@ -12,6 +12,7 @@ from indexer.errors import UnavailableError
 from indexer.originals import Originals
 from indexer.store.catalog import Catalog
 from indexer.store.space import Space
+from indexer.structure import ASSESSABLE
 from indexer.types import Absence, Int64, Sample
 from search.duplicate_pairs import Pair, Relation
 from search.video_clip import Indexed, indexed
@@ -84,17 +85,20 @@ class VideoPairs:
         return frames
 
     def _frames(self) -> Int64:
+        """Return the frames that may stand before others: black ones would stand before all."""
         rows = self._catalog.frames(list(self._stands_for))
-        return np.array(sorted(row.id for row in rows), dtype=np.int64)
+        told = [row.id for row in rows if row.structure is None or row.structure >= ASSESSABLE]
+        return np.array(sorted(told), dtype=np.int64)
 
     def _partners(self, content: str, frames: Int64) -> list[int]:
         """Return the videos whose frames are nearest to a video's."""
         track = self._track(content)
-        if track is None:
+        if track is None or not track.track.assessable.any():
             return []
         contents = self._space.contents()
         count = min(contents.most, MOST_FRAMES) + NEAREST
-        vectors = self._space.embeddings(np.unique(track.ids).tolist()).vectors
+        told = np.unique(track.ids[track.track.assessable]).tolist()
+        vectors = self._space.embeddings(told).vectors
         scores, ids = self._space.neighbours(vectors, count, allowed=frames)
         near = self._catalog.samples(np.unique(ids[ids >= 0]).tolist())
         others = {one.id: one.sha256 for one in near if one.sha256 != content}

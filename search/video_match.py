@@ -16,6 +16,7 @@ from search.video_track import Bools, Float64, Track
 ALIKE = 0.5  # cosine from which two frames may show the same: what the encoder is trained to
 MOST_SEGMENTS = 16
 MOST_GAPS = 3  # so much may be missing within one segment
+MUCH = 0.15  # cosine above the bound, from which a frame says more than its share
 CONVINCING = 0.09  # what the cosines of a part's frames must exceed the bound by, squared, together
 RIVAL = 0.05  # cosine: a frame found once is found again only where it fits about as well
 WORSE = 1 / 3  # of the way from the bound to its best partner, a frame's partner must lie above
@@ -119,7 +120,8 @@ def _evidence(segment: Segment, alike: float) -> float:
 
     A few that are very much alike say more than many that are somewhat.
     """
-    return segment.frames_matched * max(0.0, segment.score - alike) ** 2
+    above = max(0.0, segment.score - alike)
+    return segment.frames_matched * above * max(above, MUCH)
 
 
 def _rivals(similar: Float64) -> Bools:
