@@ -20,7 +20,7 @@ from dfindex.cli.options import (
     print_json_list,
     report_option,
 )
-from dfindex.cli.streams import until_nobody_reads
+from dfindex.cli.streams import nobody_reads, until_nobody_reads
 
 if TYPE_CHECKING:
     from dfindex.answers import Answer, Unanswered
@@ -78,7 +78,7 @@ def _shown_each(
             pass
         echo(f"{tally}.")
     unread = tally.unread.total()
-    if unread == tally.files:
+    if unread == tally.files and not nobody_reads():
         raise DfindexError(f"expected pictures or videos in {folder}, found none: {tally}")
     if unread:
         click.echo(f"dfindex: {tally}", file=sys.stderr)

@@ -65,11 +65,16 @@ def standard_streams() -> Iterator[None]:
 
 def until_nobody_reads(values: Iterable[T]) -> Iterator[T]:
     """Yield values while standard output has a reader."""
-    raw = getattr(getattr(sys.stdout, "buffer", None), "raw", None)
     for value in values:
         yield value
-        if isinstance(raw, _Raw) and raw.broken:
+        if nobody_reads():
             return
+
+
+def nobody_reads() -> bool:
+    """Tell whether the reader of standard output has gone."""
+    raw = getattr(getattr(sys.stdout, "buffer", None), "raw", None)
+    return isinstance(raw, _Raw) and raw.broken
 
 
 def _occupy() -> None:
