@@ -125,10 +125,10 @@ def _offset(query: Track, sample: Track, above: Float64) -> float | None:
     tried = np.unique(np.round(votes / STEP).astype(np.int64))
     around = np.unique((tried[:, None] + np.round(steps / STEP).astype(np.int64)).ravel())
     evidence = [_evidence(query, sample, above, place * STEP) for place in around]
-    best = int(np.argmax(evidence))
-    level = evidence[best] - 1e-9
-    same = [place for place, one in zip(around, evidence, strict=True) if one >= level]
-    return float(np.median(same) * STEP)
+    same = around[np.array(evidence) >= max(evidence) - 1e-9]
+    # What is repeated fits as well elsewhere: the middle is that of the first run of offsets.
+    runs = np.split(same, np.flatnonzero(np.diff(same) > 1) + 1)
+    return float(np.median(runs[0]) * STEP)
 
 
 def _evidence(query: Track, sample: Track, above: Float64, offset: float) -> float:

@@ -16,10 +16,10 @@ from search.video_track import Bools, Float64, Track
 ALIKE = 0.5  # cosine from which two frames may show the same: what the encoder is trained to
 MOST_SEGMENTS = 16
 MOST_GAPS = 3  # so much may be missing within one segment
-MUCH = 0.15  # cosine above the bound, from which a frame says more than its share
-CONVINCING = 0.09  # what the cosines of a part's frames must exceed the bound by, squared, together
+CONVINCING = 0.3  # what the cosines of a part's frames must exceed the bound by, together
+FEW, SURELY = 2, 0.25  # so few frames must exceed it by so much each
 RIVAL = 0.05  # cosine: a frame found once is found again only where it fits about as well
-WORSE = 1 / 3  # of the way from the bound to its best partner, a frame's partner must lie above
+WORSE = 1 / 3  # cosine by which a frame's partner may be less like it than its best one
 MOVED = 0.01  # cosine that frames differ by from where they are shown in the other direction
 REPEATED = 0.5  # share of a part, from which on it is shown once more and not cut too wide
 
@@ -69,11 +69,11 @@ def _parts(query: Track, sample: Track, alike: float) -> list[Segment]:
     similar[~both] = -1.0
     if min(query.duration, sample.duration) <= 0:
         return _with_a_picture(query, sample, similar, alike)
-    bound = alike + WORSE * np.maximum(0, _best_partner(similar) - alike)
+    bound = np.maximum(alike, _best_partner(similar) - WORSE)
     found: list[Segment] = []
     while len(found) < MOST_SEGMENTS:
         segment = _best(query, sample, similar, np.where(both, similar - bound, 0.0))
-        if segment is None or _evidence(segment, alike) < CONVINCING:
+        if segment is None or not _convinces(segment, alike):
             break
         if not found:
             similar = np.where(_rivals(similar), similar, -1.0)
@@ -115,13 +115,11 @@ def _strength(above: Float64, pairs: Pairs) -> float:
     return float(sum(above[here, there] for here, there in pairs))
 
 
-def _evidence(segment: Segment, alike: float) -> float:
-    """Return how much the frames are more alike than a coincidence would have them.
-
-    A few that are very much alike say more than many that are somewhat.
-    """
-    above = max(0.0, segment.score - alike)
-    return segment.frames_matched * above * max(above, MUCH)
+def _convinces(segment: Segment, alike: float) -> bool:
+    """Tell whether so many frames are so much alike that it is no coincidence."""
+    above = segment.score - alike
+    few = segment.frames_matched <= FEW
+    return segment.frames_matched * above >= CONVINCING and (above >= SURELY or not few)
 
 
 def _rivals(similar: Float64) -> Bools:
