@@ -35,6 +35,7 @@ from search.verdict import COPIES, Verdict
 
 _KEPT = 4000  # decoded pictures in memory, with their local features
 _WORKERS = 2
+_TOLD_EVERY = 500  # pairs
 
 
 @dataclass(frozen=True)
@@ -81,6 +82,8 @@ def sharing_keypoints(photos: Path, pairs: int) -> LookAlikes:
             found.verdicts[called.verdict] += 1
             if called.verdict in COPIES:
                 found.called.append(called)
+            if found.verdicts.total() % _TOLD_EVERY == 0:
+                click.echo(f"{found.verdicts.total()} pairs, {len(found.called)} copies", err=True)
     return found
 
 
