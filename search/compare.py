@@ -31,6 +31,7 @@ ALTERED = 0.003  # of the visible area
 # Where no point was found again and little of the area (fraction) has structure, colours are all
 # that tells pictures apart: a larger tone mapping (levels of 255) leaves nothing that could.
 LITTLE_STRUCTURE, SAME_TONES = 0.35, 10.0
+SAME_COLOURS = 25.0  # levels of tone mapping at most, where few points were found again
 MOST_BOXES = 12
 
 # How alike two aligned pictures must be to be one. Agreement alone never makes a copy: some of it
@@ -61,9 +62,14 @@ class Comparison:
     verdict: Verdict
     score: float | None
     match: Match | None
-    description: str
+    change: Change | None = None
     altered_mask: Mask | None = None
     strength: Float32 | None = None
+
+    @property
+    def description(self) -> str:
+        """What became of the first picture in the second, in words."""
+        return described(self.verdict, self.match, self.change)
 
 
 @dataclass(frozen=True)
@@ -109,7 +115,7 @@ class _Evidence:
         if self._is_small and self.geometry.inliers < FEWEST_OF_A_PART:
             return False
         if self.geometry.confidence < SURE:
-            alike = found.fidelity >= CONVINCING and not self._is_another_view
+            alike = found.fidelity >= CONVINCING and self._is_sure_without_points
         else:
             alike = self._is_precise or self._keeps_to_one_map or self._has_no_parallax
         return alike and not self._is_other_text
@@ -124,6 +130,13 @@ class _Evidence:
         covered = self.measured.residual.compact >= COVER and found.same >= LEAST_INK
         same = found.same >= SAME_INK or (covered and found.elsewhere >= SAME_ELSEWHERE)
         return found.ground > GROUND and not same
+
+    @property
+    def _is_sure_without_points(self) -> bool:
+        """Whether places or colours say what the geometry does not: two flags are not one."""
+        if self._keeps_to_one_map:
+            return True
+        return not self._is_another_view and self.measured.residual.tone_change <= SAME_COLOURS
 
     @property
     def _is_small(self) -> bool:
@@ -230,12 +243,11 @@ def _identical(image: UInt8, verdict: Verdict) -> Comparison:
         altered_boxes=(),
     )
     nothing = np.zeros((height, width), dtype=np.float32)
-    words = described(verdict, match, Change(same_pixels=True))
-    return Comparison(verdict, 1.0, match, words, nothing > 0, nothing)
+    return Comparison(verdict, 1.0, match, Change(same_pixels=True), nothing > 0, nothing)
 
 
 def _without_match(verdict: Verdict, score: float | None) -> Comparison:
-    return Comparison(verdict, score, None, described(verdict, None))
+    return Comparison(verdict, score, None)
 
 
 def _digest(image: UInt8) -> bytes:
@@ -313,8 +325,7 @@ def _judged(
         found.tone_change, found.noise, compared=evidence.measured.likeness.fidelity >= COMPARED
     )
     score = (0.5 + 0.5 * evidence.measured.likeness.agreement) * (1 - 0.5 * match.altered_fraction)
-    words = described(verdict, match, change)
-    return Comparison(verdict, score, match, words, mask, strength)
+    return Comparison(verdict, score, match, change, mask, strength)
 
 
 def _match(evidence: _Evidence, pictures: tuple[UInt8, UInt8], mask: Mask) -> Match:

@@ -116,6 +116,7 @@ def test_the_drawing_of_a_comparison_marks_what_it_says(
     assert found.match is not None
     with Image.open(out) as drawing:
         boxes = [list(box) for box in found.match.altered_boxes]
+        assert str(found.match.altered_boxes[0]) in found.description
         assert_outlined(np.asarray(drawing), boxes, (1800, 1800))
 
 

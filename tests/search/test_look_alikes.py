@@ -15,6 +15,7 @@ from benchmarks.look_alikes import pages
 from indexer.decode import decode_image
 from search.compare import compare_images
 from search.verdict import COPIES, Verdict
+from tests.pictures import picture
 from tests.search.photographs import photograph, recompressed
 from tests.shared import needs_shared, shared_data
 
@@ -85,6 +86,26 @@ def test_a_page_of_which_a_part_was_blacked_out_is_an_altered_copy() -> None:
     redacted = image.copy()
     ImageDraw.Draw(redacted).rectangle((60, 500, 760, 640), fill="black")
     assert compare_images(image, recompressed(redacted, 75)).verdict is Verdict.ALTERED_COPY
+
+
+@pytest.mark.parametrize(("one", "other"), [(0, 2), (1, 5), (2, 8), (4, 7), (4, 10), (7, 10)])
+def test_fields_of_other_colours_are_no_copies(one: int, other: int) -> None:
+    """A tone mapping takes any four flat fields to any other four."""
+    assert compare_images(picture(one), picture(other)).verdict not in COPIES
+
+
+FLAGS = [("#008c45", "white", "#cd212a"), ("#169b62", "white", "#ff883e"), ("navy", "white", "red")]
+
+
+@pytest.mark.parametrize(("one", "other"), [(0, 1), (0, 2), (1, 2)])
+def test_flags_of_three_stripes_are_no_copies(one: int, other: int) -> None:
+    flags = []
+    for colours in (FLAGS[one], FLAGS[other]):
+        flag = Image.new("RGB", (600, 400))
+        for place, colour in enumerate(colours):
+            flag.paste(colour, (200 * place, 0, 200 * place + 200, 400))
+        flags.append(recompressed(flag, 85))
+    assert compare_images(*flags).verdict not in COPIES
 
 
 @needs_shared
