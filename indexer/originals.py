@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import stat
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
+from functools import partial
+from io import BufferedReader
 from pathlib import Path
 from typing import TypeVar
 
 from indexer.corpus import FoundFile
 from indexer.decode import DecodedImage
 from indexer.errors import MediaError, UnavailableError
-from indexer.files import Limits, read_unchanged
+from indexer.files import Limits, open_file, read_unchanged
 from indexer.media import Media
 from indexer.store.catalog import Catalog
-from indexer.types import Absence, Sample
+from indexer.types import Absence, Reason, Sample
 from indexer.video import Sampling
 
 T = TypeVar("T")
+Stamp = tuple[str, tuple[int, ...]]  # a SHA-256, and the file that held it, as the system has it
 
 
 class Originals:
@@ -58,6 +62,13 @@ class Originals:
     def data(self, sample: Sample) -> bytes:
         """Read the bytes of a sample's file, which is no video."""
         return self._first(sample, _read)[1]
+
+    def file(self, sample: Sample, *, known: Container[Stamp] = ()) -> BufferedReader:
+        """Open a sample's file, which the caller closes.
+
+        One that has a ``known`` stamp is taken for what it was when it got that.
+        """
+        return self._first(sample, partial(_checked, known=known))[1]
 
     def path(self, sample: Sample) -> Path:
         """Return where a sample's file lies, for those who need its name."""
@@ -133,6 +144,29 @@ def _opened(raw: bytes, sha256: str) -> Media | None:
         return media
     media.close()
     return None
+
+
+def stamp_of(file: BufferedReader, sha256: str) -> Stamp:
+    """Return what tells that an open file, which held a content, has not been touched since."""
+    status = os.fstat(file.fileno())
+    times = (status.st_mtime_ns, status.st_ctime_ns)
+    return sha256, (status.st_dev, status.st_ino, status.st_size, *times)
+
+
+def _checked(raw: bytes, sha256: str, known: Container[Stamp]) -> BufferedReader | None:
+    file = open_file(raw)
+    try:
+        if stamp_of(file, sha256) in known or _digest(file) == sha256:
+            return file
+    except OSError as error:
+        file.close()
+        raise MediaError(Reason.UNREADABLE, f"it cannot be read: {error.strerror}") from error
+    file.close()
+    return None
+
+
+def _digest(file: BufferedReader) -> str:
+    return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _read(raw: bytes, sha256: str) -> bytes | None:

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from urllib.parse import quote
 
 from fastapi import APIRouter, Depends, Query, Request
-from starlette.responses import FileResponse, Response
+from starlette.responses import Response
 
 from dfindex.comparison import FileComparison
 from dfindex.index import Index
@@ -28,10 +28,11 @@ from dfindex.server.bodies import (
 )
 from dfindex.server.dependencies import TheService, editor
 from dfindex.server.errors import Problem
-from dfindex.server.media import SIZES, corpus_file, fitting, gone
+from dfindex.server.media import SIZES, corpus_file
+from dfindex.server.ranges import FileAnswer
 from dfindex.server.service import unknown_sample
+from dfindex.server.sides import side_of, small_picture
 from dfindex.server.uploads import Upload, file_of, read_form
-from dfindex.thumbnails import sample_thumbnail
 from dfindex.video_comparison import VideoComparison
 from indexer.types import Sample
 from search.results import SearchResult
@@ -136,34 +137,32 @@ async def thumbnail(
     size: Annotated[int, Query(ge=1, le=SIZES[-1])] = 320,
 ) -> Response:
     """Return a sample's picture as a JPEG with at least `size` pixels, where it has as many."""
-    found = await service.sample(id)
-    side, cache = fitting(size), service.thumbnails
-    key = (found.sha256, found.kind, found.time_s, found.page, found.box, side)
-    data = cache.get(key)
-    if data is None:
-        data = await service.look(lambda index: sample_thumbnail(index.originals, found, side))
-        if data is None:
-            raise gone()
-        cache.put(key, data)
-    headers = {"Cache-Control": "private, max-age=3600", "ETag": f'"{found.sha256[:32]}-{side}"'}
+    side = await side_of(service, f"s-{id}")
+    data = await small_picture(service, side, size)
+    headers = {"Cache-Control": "private, max-age=3600"}
     return Response(data, media_type="image/jpeg", headers=headers)
 
 
 @api.get(
     "/samples/{id}/file",
     response_class=Response,
-    responses={200: {"content": {"application/octet-stream": {}, "image/*": {}}}},
+    responses={
+        200: {"content": {"application/octet-stream": {}, "image/*": {}, "video/*": {}}},
+        206: {"content": {"application/octet-stream": {}, "image/*": {}, "video/*": {}}},
+    },
 )
 async def file(id: SampleId, service: TheService) -> Response:
-    """Return a sample's file, byte for byte as it was indexed."""
+    """Return a sample's file, byte for byte as it was indexed, or a range of its bytes."""
     found = await service.sample(id)
-    served = await service.look(lambda index: corpus_file(index, found))
-    shown = served.media_type.startswith("image/")
+    served = await service.look(lambda index: corpus_file(index, found, service.unchanged))
+    shown = served.media_type.partition("/")[0]
+    policy = "default-src 'none'; frame-ancestors 'none'; "
     headers = {
-        "Content-Security-Policy": "default-src 'none'; sandbox; frame-ancestors 'none'",
-        "Content-Disposition": _disposition(served.name, shown=shown),
+        # A film plays in the browser's own page, which is no page in a sandbox.
+        "Content-Security-Policy": policy + ("media-src 'self'" if shown == "video" else "sandbox"),
+        "Content-Disposition": _disposition(served.name, shown=shown in ("image", "video")),
     }
-    return FileResponse(served.path, media_type=served.media_type, headers=headers)
+    return FileAnswer(served.file, etag=found.sha256, media_type=served.media_type, headers=headers)
 
 
 @api.get("/labels", response_model=schemas.LabelsAnswer)

@@ -19,6 +19,7 @@ from indexer.errors import (
     MediaError,
     SpaceMismatchError,
     StoreError,
+    UnavailableError,
     UsageError,
 )
 from indexer.types import Reason
@@ -35,6 +36,7 @@ CODES = {
     409: "conflict",
     413: "too_large",
     415: "unsupported",
+    416: "range",
     422: "invalid",
     429: "too_many_requests",
     500: "internal",
@@ -83,6 +85,8 @@ def problem_of(error: DfindexError) -> Problem:
     match error:
         case MediaError():
             return Problem(_MEDIA.get(error.reason, 422), message, hint, str(error.reason))
+        case UnavailableError():
+            return Problem(404, message, "put it back, or build the index again", "gone")
         case UsageError():
             return Problem(422, message, hint)
         case IndexLockedError():

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections import OrderedDict
 from dataclasses import dataclass
+from io import BufferedReader
 from pathlib import Path
 
 from dfindex.index import Index
 from dfindex.server.errors import Problem
 from indexer.errors import UnavailableError
+from indexer.originals import Stamp, stamp_of
 from indexer.types import Sample
 
 SIZES = (64, 96, 160, 320, 640, 1280)
@@ -21,17 +24,25 @@ _SHOWN = {
     "WEBP": "image/webp",
     "AVIF": "image/avif",
     "BMP": "image/bmp",
+    "MOV": "video/mp4",
+    "MATROSKA": "video/x-matroska",
+    "OGG": "video/ogg",
+    "AVI": "video/x-msvideo",
+    "FLV": "video/x-flv",
+    "MPEG": "video/mpeg",
+    "MPEGVIDEO": "video/mpeg",
+    "MPEGTS": "video/mp2t",
+    "ASF": "video/x-ms-asf",
 }
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class CorpusFile:
-    """A file of the corpus whose bytes are still those that were indexed."""
+    """An open file of the corpus whose bytes are still those that were indexed."""
 
-    path: Path
+    file: BufferedReader
     name: str
     media_type: str
-    bytes: int
 
 
 class PictureCache:
@@ -66,32 +77,52 @@ def fitting(size: int) -> int:
     return next((one for one in SIZES if one >= size), SIZES[-1])
 
 
-def corpus_file(index: Index, sample: Sample) -> CorpusFile:
-    """Return a sample's file; a 404 where it is gone or has changed."""
-    path = path_of(index, sample)
-    known = index.catalog.query("SELECT format, bytes FROM media WHERE sha256 = ?", [sample.sha256])
-    format_, length = known[0]
-    return CorpusFile(
-        path=path,
-        name=Path(sample.path).name,
-        media_type=_SHOWN.get(format_, "application/octet-stream"),
-        bytes=length,
-    )
+class Unchanged:
+    """Remembers which files were what was indexed: a browser asks for a film part by part."""
+
+    def __init__(self, most: int = 4096) -> None:
+        self._most = most
+        self._guard = threading.Lock()
+        self._stamps: OrderedDict[Stamp, None] = OrderedDict()
+
+    def __contains__(self, stamp: object) -> bool:
+        with self._guard:
+            return stamp in self._stamps
+
+    def add(self, stamp: Stamp) -> None:
+        """Remember a file, and forget the one that was added first."""
+        with self._guard:
+            self._stamps[stamp] = None
+            while len(self._stamps) > self._most:
+                self._stamps.popitem(last=False)
 
 
-def path_of(index: Index, sample: Sample) -> Path:
-    """Return where a sample's file is, as it was indexed; a 404 where it is not there any more."""
+def corpus_file(index: Index, sample: Sample, unchanged: Unchanged) -> CorpusFile:
+    """Open a sample's file; a 404 where it is none, UnavailableError where it is gone."""
     try:
-        return index.originals.path(sample)
+        file = index.originals.file(sample, known=unchanged)
     except UnavailableError as error:
-        raise gone() from error
+        files = index.catalog.files_of([sample.id])[sample.id]
+        if any(Path(os.fsdecode(one.raw)).is_dir() for one in files):
+            raise _folder() from error
+        raise
+    unchanged.add(stamp_of(file, sample.sha256))
+    kind = media_type(index, sample)
+    if kind == _SHOWN["MATROSKA"] and b"webm" in os.pread(file.fileno(), 64, 0):
+        kind = "video/webm"
+    return CorpusFile(file, name=Path(sample.path).name, media_type=kind)
 
 
-def gone() -> Problem:
-    """Return the 404 for a file that is not there as it was indexed."""
+def media_type(index: Index, sample: Sample) -> str:
+    """Return what a browser is told that a sample's file is."""
+    rows = index.catalog.query("SELECT format FROM media WHERE sha256 = ?", [sample.sha256])
+    return _SHOWN.get(rows[0][0], "application/octet-stream")
+
+
+def _folder() -> Problem:
     return Problem(
         404,
-        "the file is gone, or has changed since it was indexed",
-        "build the index again",
-        "gone",
+        "this is a frame of a folder of pictures, which is no file",
+        "look at its thumbnail",
+        "folder",
     )

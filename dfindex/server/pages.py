@@ -19,13 +19,14 @@ from dfindex.server.dependencies import TheService, editor
 from dfindex.server.errors import Problem, problem_of
 from dfindex.server.filtering import FIELDS, expression_of
 from dfindex.server.login import login_page
-from dfindex.server.media import fitting, gone
+from dfindex.server.media import media_type
 from dfindex.server.pairs import Pairs
 from dfindex.server.service import SearchOptions, Service
+from dfindex.server.sides import Side, side_of, small_picture
 from dfindex.server.templating import page
 from dfindex.server.uploads import file_of, read_form
-from dfindex.thumbnails import thumbnail
 from indexer.errors import DfindexError
+from indexer.types import Sample
 
 pages = APIRouter(include_in_schema=False)
 _MOST_HITS = 200
@@ -43,13 +44,13 @@ async def search(request: Request, service: TheService) -> HTMLResponse:
         values["facets"] = await service.look(facets)
         return page(request, "search.html", **values)
     try:
-        values.update(await _found(request, service, asked))
+        values.update(await _found(service, asked))
     except Problem as problem:
         values["problem"] = problem
     except DfindexError as error:
         values["problem"] = problem_of(error)
     if values["query"] is None and "query" in asked:
-        values["query"] = await _side_or_none(request, asked["query"])
+        values["query"] = await _side_or_none(service, asked["query"])
     values["facets"] = await service.look(facets)
     response = page(request, "search.html", **values)
     if request.headers.get("hx-request") == "true":
@@ -84,28 +85,26 @@ async def ask(request: Request, service: TheService) -> Response:
 
 @pages.get("/compare")
 async def compare(request: Request, service: TheService, a: Ref, b: Ref) -> HTMLResponse:
-    """Show two pictures on each other, and what was altered."""
-    pairs = _pairs(request)
-    first, second = await pairs.side(a), await pairs.side(b)
-    pair = await pairs.pair(first, second)
-    return page(
-        request,
-        "compare.html",
-        a=first,
-        b=second,
-        pair=pair,
-        found=pair.comparison,
-        boxed=pair.size,
-    )
+    """Show two pictures on each other and what was altered, or what two films share.
+
+    A picture is compared with what a film shows at a sample's time, a film with the whole other.
+    """
+    first, second = await side_of(service, a), await side_of(service, b)
+    if first.film or (second.film and second.sample is None):
+        found = await _pairs(request).films(first, second)
+        plays = await _plays(service, second.sample)
+        return page(request, "films.html", a=first, b=second, found=found, plays=plays)
+    pair = await _pairs(request).pictures(first, second)
+    return page(request, "compare.html", a=first, b=second, pair=pair, found=pair.comparison)
 
 
 @pages.get("/compare/{layer}")
 async def layer(request: Request, service: TheService, layer: str, a: Ref, b: Ref) -> Response:
     """Return one layer of a comparison."""
-    pairs = _pairs(request)
     if layer not in LAYERS:
         raise Problem(404, "there is no such layer", f"there are: {', '.join(LAYERS)}")
-    pair = await pairs.pair(await pairs.side(a), await pairs.side(b))
+    first, second = await side_of(service, a), await side_of(service, b)
+    pair = await _pairs(request).pictures(first, second)
     data = pair.layers.named(layer)
     if data is None:
         raise Problem(404, "these two pictures have nothing in common to be shown", "")
@@ -116,18 +115,12 @@ async def layer(request: Request, service: TheService, layer: str, a: Ref, b: Re
 
 @pages.get("/picture/{ref}")
 async def picture(
-    request: Request,
     service: TheService,
     ref: str,
     size: Annotated[int, Query(ge=1, le=1280)] = 320,
 ) -> Response:
-    """Return a small picture of an upload or a sample."""
-    side = await _pairs(request).side(ref)
-    data = await service.pictures.run(
-        lambda: thumbnail(side.path, fitting(size), sha256=side.sha256)
-    )
-    if data is None:
-        raise gone()
+    """Return a small picture of an upload or a sample, or of what a film shows at a time."""
+    data = await small_picture(service, await side_of(service, ref), size)
     headers = {"Cache-Control": "private, max-age=600"}
     return Response(data, media_type="image/jpeg", headers=headers)
 
@@ -137,7 +130,8 @@ async def sample(request: Request, service: TheService, id: SampleId) -> HTMLRes
     """Show one sample: its picture, its hashes, its label."""
     found = await service.sample(id)
     paths = await service.look(lambda index: index.catalog.paths_of(found.sha256))
-    return page(request, "sample.html", sample=found, paths=paths)
+    plays = await _plays(service, found)
+    return page(request, "sample.html", sample=found, paths=paths, plays=plays)
 
 
 @pages.post("/samples/{id}/label", dependencies=[Depends(editor)])
@@ -244,24 +238,32 @@ async def logout(request: Request) -> Response:
     return response
 
 
-async def _found(request: Request, service: Service, asked: dict[str, str]) -> dict[str, Any]:
-    side = await _pairs(request).side(asked["query"])
+async def _found(service: Service, asked: dict[str, str]) -> dict[str, Any]:
+    side = await side_of(service, asked["query"])
     number = asked.get("k", "24")
     count = min(_MOST_HITS, max(1, int(number))) if number.isascii() and number.isdigit() else 24
     options = SearchOptions(
         k=count, where=expression_of(asked), verify=asked.get("verify", "yes") != "no"
     )
-    if side.sample is None:
-        upload = service.uploads.find(side.ref[2:])
-        result = await service.search_upload(upload, options)
+    if side.upload is not None:
+        result = await service.search_upload(side.upload, options)
     else:
+        assert side.sample is not None
         result = await service.search_sample(side.sample.id, options)
     return {"query": side, "result": result}
 
 
-async def _side_or_none(request: Request, ref: str) -> Any:
+async def _plays(service: Service, sample: Sample | None) -> bool:
+    """Tell whether a sample is of a film that a browser may be able to play."""
+    if sample is None or sample.time_s is None:
+        return False
+    kind = await service.look(lambda index: media_type(index, sample))
+    return kind.startswith("video/")
+
+
+async def _side_or_none(service: Service, ref: str) -> Side | None:
     try:
-        return await _pairs(request).side(ref)
+        return await side_of(service, ref)
     except (Problem, DfindexError):
         return None
 

@@ -155,6 +155,7 @@ _WORDS = {
     409: "Another process is writing to the index.",
     413: "The file is too large.",
     415: "This is no media that can be read.",
+    416: "The file has no such bytes.",
     422: "A value does not fit.",
     429: "Too many requests; Retry-After says when to come again.",
     503: "The index cannot be used at the moment.",

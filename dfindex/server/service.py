@@ -22,7 +22,7 @@ from dfindex.server.encoding import Encoders
 from dfindex.server.errors import Problem
 from dfindex.server.live import LiveIndex, warm
 from dfindex.server.maps import Maps
-from dfindex.server.media import PictureCache
+from dfindex.server.media import PictureCache, Unchanged
 from dfindex.server.metrics import Metrics
 from dfindex.server.settings import ServerSettings
 from dfindex.server.uploads import Upload, UploadStore
@@ -77,6 +77,7 @@ class Service(Closing):
         self.maps = Maps(self.live, settings.space)
         self.uploads = UploadStore(allowance)
         self.thumbnails = PictureCache()
+        self.unchanged = Unchanged()
         self.groups = DuplicateFinder(self.live, settings.space)
         self.limits = allowance.limits
         self.vetting = Vetting(workers=allowance.decoders, limits=self.limits)
@@ -115,16 +116,20 @@ class Service(Closing):
         """Run a small job on the newest generation, in the queue of the pictures."""
         return await self.pictures.run(lambda: self.live.read(job))
 
+    async def show(self, job: Callable[[Index, Stop], T]) -> T:
+        """Make a small picture, in a queue of its own, until nobody waits for it."""
+        stop = Stop()
+        return await self.pictures.run(
+            lambda: self.live.read(lambda index: job(index, stop)), stop=stop
+        )
+
     async def write(self, job: Callable[[Path], T]) -> T:
         """Change the index, one at a time, and take the change over."""
         return await self.work.run(lambda: self._written(job))
 
     async def sample(self, sample_id: int) -> Sample:
-        """Return a sample; a 404 where there is none of that id."""
-        found = await self.look(lambda index: index.catalog.samples([sample_id]))
-        if not found:
-            raise unknown_sample(sample_id)
-        return found[0]
+        """Return a sample, and whether its file is there; a 404 where there is none of that id."""
+        return await self.look(lambda index: sample_of(index, sample_id))
 
     async def vet(self, upload: Upload) -> Upload:
         """Return what is known of an upload now; raise MediaError where it cannot be read."""
@@ -235,6 +240,15 @@ class Service(Closing):
             "Pictures under way or waiting.",
             lambda: self.pictures.under_way,
         )
+
+
+def sample_of(index: Index, sample_id: int) -> Sample:
+    """Return a sample, and whether its file is there; a 404 where there is none of that id."""
+    found = index.catalog.samples([sample_id])
+    if not found:
+        raise unknown_sample(sample_id)
+    absent = index.originals.absent(found)
+    return found[0].without_file(absent[sample_id]) if absent else found[0]
 
 
 def unknown_sample(sample_id: int) -> Problem:

@@ -18,6 +18,7 @@ from dfindex.report import WORDS
 from dfindex.server.addresses import path_of, root_of
 from dfindex.server.settings import Role
 
+_WITHIN = 0.0005  # seconds
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
 
 
@@ -28,7 +29,9 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(basename=basename, size=size, clock=clock, day=day, given=given)
+    environment.filters.update(
+        basename=basename, size=size, clock=clock, day=day, given=given, moment=moment
+    )
     environment.filters.update(availability.WORDS)
     environment.globals.update(words=WORDS, version=dfindex.__version__)
     return environment
@@ -37,6 +40,11 @@ def _environment() -> Environment:
 def basename(path: str) -> str:
     """Return a path's last part."""
     return path.rsplit("/", 1)[-1]
+
+
+def moment(seconds: float) -> str:
+    """Return a time as the fragment of a film's address, a little late to be within its frame."""
+    return f"{seconds + _WITHIN:.4f}"
 
 
 def given(values: Mapping[str, object]) -> str:

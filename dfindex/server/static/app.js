@@ -33,6 +33,21 @@
     }
   }, true);
 
+  // --- films that this browser cannot play: their frame is shown as a picture
+  const unplayed = (film) => {
+    const place = film.closest("[data-film]");
+    if (!place) return;
+    film.hidden = true;
+    one("img", place).hidden = false;
+    one("[data-unplayed]", place).hidden = false;
+  };
+  const seen = (film) => film.readyState && !film.videoWidth; // its sound alone can be played
+  for (const film of all("[data-film] video")) {
+    if (film.error || seen(film)) unplayed(film);
+    film.addEventListener("error", () => unplayed(film));
+    film.addEventListener("loadedmetadata", () => { if (seen(film)) unplayed(film); });
+  }
+
   // --- a picture to search for
   const ask = one("[data-ask]");
   if (ask) {

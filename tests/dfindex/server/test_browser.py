@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import socket
 import subprocess
 import sys
 import time
+import urllib.parse
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +19,9 @@ import pytest
 
 import dfindex
 from benchmarks.browser import chromium, executable
+from tests.dfindex.server.conftest import film, pan
 from tests.fake_encoder import NAME
+from tests.videos import clip, steady
 
 ROOT = Path(__file__).resolve().parents[3]
 pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
@@ -39,6 +43,9 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     chosen = [path for path in wanted if path.name == demo] + wanted[::13][:24]
     for path in chosen:
         shutil.copy(path, photos / path.name)
+    for place in range(3):
+        film(photos / f"film-{place}.mp4", place)
+    clip(photos / "old.flv", steady(30), codec="flv", size=(320, 240), draw=pan(7))
     dfindex.build([photos], index=home / "index", encoder=NAME, workers=1).close()
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -134,6 +141,69 @@ def test_a_manipulated_picture_leads_to_its_original_and_to_a_label(
     assert page.locator("form.label button[value=fake]").get_attribute("aria-pressed") == "true"
 
 
+def test_a_clip_leads_to_its_film_at_its_time_and_to_a_label(
+    page: Any, address: str, tmp_path: Path
+) -> None:
+    query = film(tmp_path / "clip.mp4", 1, first=25, count=40)
+    page.goto(address)
+    page.keyboard.press("b")
+    page.set_input_files("#file", str(query))
+    page.locator(".card", has_text="film-1.mp4").wait_for()
+    settled(page)
+    assert "clip.mp4" in page.locator(".asked").inner_text()
+    asked = page.locator(".asked img")
+    assert asked.evaluate("image => image.decode().then(() => image.naturalWidth)") == 320
+    card = page.locator(".card", has_text="film-1.mp4")
+    assert "copy" in card.inner_text()
+    assert "100 % of the query" in card.inner_text()
+    hits = page.url
+    card.get_by_role("link", name="Details").click()
+    page.wait_for_url("**/samples/*")
+    film_ = page.locator("video")
+    page.wait_for_function("document.querySelector('video').readyState >= 2")
+    time_s = float(film_.get_attribute("src").rpartition("#t=")[2])
+    assert time_s > 0.9  # the clip begins a second into its film
+    assert film_.evaluate("video => video.currentTime") == pytest.approx(time_s, abs=0.001)
+    assert film_.evaluate("video => [video.videoWidth, video.videoHeight]") == [320, 240]
+    assert page.locator("[data-unplayed]").is_hidden()
+    page.goto(hits)
+    page.locator(".card", has_text="film-1.mp4").locator("a.open").click()
+    page.wait_for_url("**/compare**")
+    settled(page)
+    assert "+1.00 s" in page.locator("main").inner_text()
+    assert (
+        page.locator(".strip img").evaluate_all(
+            "images => Promise.all(images.map(each => each.decode().then(() => each.naturalWidth)))"
+        )
+        == [320] * page.locator(".strip img").count()
+    )
+    films = page.url
+    page.locator(".strip a.open").nth(1).click()
+    page.wait_for_url("**%40**")
+    page.keyboard.press("2")  # two frames on each other, as two pictures are
+    assert page.locator("[data-layer=aligned]").is_visible()
+    page.goto(films)
+    page.locator("form.label input[name=source]").fill("case-17")
+    page.locator("form.label button[value=fake]").click()
+    page.locator("form.label [role=status]", has_text="Labelled fake").wait_for()
+    with urllib.request.urlopen(f"{address}/api/v1/labels") as answer:
+        rows = {Path(row["path"]).name: row for row in json.load(answer)["labels"]}
+    assert (rows["film-1.mp4"]["label"], rows["film-1.mp4"]["source"]) == ("fake", "case-17")
+    page.reload()
+    assert page.locator("form.label button[value=fake]").get_attribute("aria-pressed") == "true"
+
+
+def test_a_film_that_the_browser_cannot_play_is_shown_as_a_picture(page: Any, address: str) -> None:
+    where = urllib.parse.quote("path like '%/old.flv'")
+    with urllib.request.urlopen(f"{address}/api/v1/samples?where={where}") as answer:
+        number = json.load(answer)["samples"][3]["id"]
+    page.goto(f"{address}/samples/{number}")
+    page.locator("[data-unplayed]").wait_for(state="visible")
+    assert page.locator("video").is_hidden()
+    frame = page.locator("[data-film] img")
+    assert frame.evaluate("image => image.decode().then(() => image.naturalWidth)") == 320
+
+
 def test_a_picture_is_dropped_or_pasted(page: Any, address: str) -> None:
     page.goto(address)
     data = (ROOT / "data/manipulated/demo_mirrored_crop.jpg").read_bytes()
@@ -171,8 +241,6 @@ def test_the_lasso_chooses_what_it_surrounds(page: Any, address: str) -> None:
 
 
 def test_a_probe_is_trained_and_suggests(page: Any, address: str) -> None:
-    import json
-
     ids = [
         one["id"]
         for one in json.load(urllib.request.urlopen(f"{address}/api/v1/samples"))["samples"]
