@@ -52,7 +52,7 @@ class Searcher:
         """Return the ``k`` nearest samples to a picture: exact copies, verified ones, the rest.
 
         A sample is searched for by what it shows: a picture, a page, a frame. Where its file is
-        not there any more as it was, by its stored vector, and nothing is verified.
+        not there any more as it was, or nothing is to be verified anyway, by its stored vector.
 
         ``where`` restricts to samples that meet a filter, before the nearest are chosen;
         ``min_score`` and ``max_fpr`` drop hits below a score, or below the score that at most
@@ -64,6 +64,10 @@ class Searcher:
         threshold = self._threshold(k, min_score, max_fpr)
         _ = self.encoder.device  # a deferred encoder is loaded now, and not on the clock
         allowed = allowed_ids(self.reader.catalog, where)
+        if isinstance(query, Sample) and not verify:
+            stored = self._by_vectors([query.id], k, allowed, threshold).get(query.id)
+            if stored is not None:
+                return stored
         try:
             return self._answer(query, k, allowed, threshold, verify=verify)
         except UnavailableError as error:

@@ -101,6 +101,20 @@ def test_a_search_by_id_verifies_where_asked(client: TestClient, home: Path) -> 
     assert found["timing_ms"]["embed"] > 0
 
 
+@pytest.mark.parametrize("verify", [True, False])
+def test_a_search_by_id_is_that_of_the_command_line(
+    client: TestClient, home: Path, verify: bool
+) -> None:
+    number = ids(home)["00006.png"]
+    asked = {"sample_id": number, "k": 5, "verify": verify}
+    found = client.post("/api/v1/search", json=asked).json()
+    with dfindex.open(home / "index") as index:
+        expected = index.search(str(number), 5, verify=verify, encoder=MeanColour()).to_json()
+    expected = json.loads(json.dumps(expected))
+    for part in ("query", "hits", "completeness", "unavailable"):
+        assert found[part] == expected[part]
+
+
 def test_where_and_min_score_restrict(client: TestClient, home: Path) -> None:
     wanted = {"sample_id": ids(home)["00001.png"], "verify": False, "k": 20}
     body = wanted | {"where": "path like '%/0001%'"}
