@@ -130,7 +130,8 @@ def _nearest(query: Frames, sample: Frames, looks: Sequence[Look]) -> list[float
         for place, frame in enumerate(first):
             likeness = _likeness(frame, second[place * len(STEPS) : (place + 1) * len(STEPS)])
             best = np.flatnonzero(likeness >= likeness.max() - STANDING)
-            nearest[place] = float(np.median(around[place, best]))
+            if 2 * len(best) <= len(STEPS):  # else it stands still, and tells no time
+                nearest[place] = float(np.median(around[place, best]))
         if step <= FRAME:
             return nearest
         step = max(FRAME, step / STEPS[-1])

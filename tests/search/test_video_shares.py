@@ -245,7 +245,8 @@ def test_search_and_duplicates_say_the_same(tmp_path: Path) -> None:
     assert hits["reversed"].verdict is Verdict.COPY
     assert hits["reversed"].video.reversed
     assert hits["other titled"].verdict is Verdict.SIMILAR
-    assert hits["other titled"].share_query == pytest.approx(0.1, abs=0.04)
+    # What stands still tells no time: an offset is known to half the spacing of indexed frames.
+    assert hits["other titled"].share_query == pytest.approx(0.1, abs=0.06)
     assert hits["cut"].share_sample == pytest.approx(1, abs=0.05)
     assert hits["cut"].share_query == pytest.approx(24 / 60, abs=0.05)
     assert "black" not in hits or hits["black"].verdict is Verdict.NOT_ASSESSABLE
