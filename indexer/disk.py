@@ -67,4 +67,4 @@ def _mount(path: str | bytes | Path) -> str:
     except (OSError, IndexError):
         mounts = set()
     around = (place, *place.parents)
-    return str(next((one for one in around if one in mounts or one.is_mount()), place.anchor))
+    return str(next((one for one in around if one in mounts or os.path.ismount(one)), place.anchor))

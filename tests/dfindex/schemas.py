@@ -100,6 +100,8 @@ DUPLICATES = record(
                                 "score": NUMBER,
                                 "verdict": VERDICT,
                                 "decided": {"type": "boolean"},
+                                "share_query": optional(SHARE),
+                                "share_sample": optional(SHARE),
                             }
                         )
                     ),

@@ -58,10 +58,10 @@ def test_an_uploaded_copy_is_found_first(client: TestClient, home: Path) -> None
     assert found["query"] == {
         "path": "query.png",
         "sha256": hashlib.sha256(data).hexdigest(),
+        "page": None,
         "width": 48,
         "height": 40,
         "available": True,
-        "page": None,
     }
     assert [hit["rank"] for hit in found["hits"]] == [1, 2, 3, 4, 5]
     assert found["hits"][0]["verdict"] == "exact"
