@@ -38,7 +38,7 @@ MOST_BOXES = 12
 # must be precise (fidelity, and windows of comparison side by side), and what is precise must be
 # most of what is alike, the more the farther places stray from one projective map (pixels).
 FEWEST_PRECISE, LEAST_FIDELITY = 12.0, 0.2
-CONVINCING, PRECISE_SHARE, ASTRAY, DRIFTING = 0.5, 0.93, 0.25, 0.15
+CONVINCING, PRECISE_SHARE, NEARLY_ALL, ASTRAY, DRIFTING = 0.5, 0.93, 0.85, 0.25, 0.15
 ONE_MAP, STEADY_SHARE = 0.08, 0.8
 NOISY_MAP, NO_DRIFT, NOISY_FIDELITY, NOISY_SHARE, UNEXPLAINED = 0.18, 0.04, 0.6, 0.8, 0.15
 ALL_ALIKE, ALL_FIDELITY = 0.93, 0.35
@@ -145,10 +145,13 @@ class _Evidence:
 
     @property
     def _is_precise(self) -> bool:
-        """Whether nearly all that is alike at all is precisely so."""
+        """Whether nearly all that is alike at all is precisely so.
+
+        Where that is nearly everything, places may stray as motion compensation lets them.
+        """
         found = self.measured.likeness
         precise = found.fidelity >= max(CONVINCING, PRECISE_SHARE * found.agreement)
-        return precise and not self._is_another_view
+        return precise and (found.fidelity >= NEARLY_ALL or not self._is_another_view)
 
     @property
     def _keeps_to_one_map(self) -> bool:
