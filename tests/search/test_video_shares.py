@@ -60,6 +60,10 @@ def written(path: Path, film: Film, **options: object) -> Path:
     return clip(path, times, size=(width, height), draw=lambda number: film[number], **options)  # type: ignore[arg-type]
 
 
+def slow(*values: object) -> object:
+    return pytest.param(*values, marks=pytest.mark.slow)
+
+
 FILM = scene(0, 30) + scene(1, 30)
 OTHER = scene(2, 30) + scene(3, 30)
 
@@ -138,6 +142,7 @@ def test_shared_black_is_nothing_shared(films: Films) -> None:
     assert (found.video.share_query, found.video.share_sample) == (0, 0)
 
 
+@pytest.mark.slow
 def test_black_is_not_counted_where_the_rest_is_shared(films: Films) -> None:
     found = films.told("after black", "film")
     assert found.verdict is Verdict.COPY
@@ -145,7 +150,7 @@ def test_black_is_not_counted_where_the_rest_is_shared(films: Films) -> None:
     assert found.video.share_sample == pytest.approx(0.5, abs=0.04)
 
 
-@pytest.mark.parametrize("other", ["film", "grey"])
+@pytest.mark.parametrize("other", ["film", slow("grey")])
 def test_of_nothing_but_blank_frames_nothing_is_said(films: Films, other: str) -> None:
     found = films.told("black", other)
     assert found.verdict is Verdict.NOT_ASSESSABLE
@@ -155,7 +160,11 @@ def test_of_nothing_but_blank_frames_nothing_is_said(films: Films, other: str) -
 
 @pytest.mark.parametrize(
     ("name", "here", "there", "offset"),
-    [("cut", 1, 24 / 60, 1.2), ("a second", 1, 10 / 60, 4), ("with an intro", 60 / 80, 1, -2)],
+    [
+        ("cut", 1, 24 / 60, 1.2),
+        slow("a second", 1, 10 / 60, 4),
+        slow("with an intro", 60 / 80, 1, -2),
+    ],
 )
 def test_what_was_cut_out_or_added_to_is_a_copy(
     films: Films, name: str, here: float, there: float, offset: float
@@ -170,11 +179,11 @@ def test_what_was_cut_out_or_added_to_is_a_copy(
 @pytest.mark.parametrize(
     ("name", "mirrored", "backwards"),
     [
-        ("mirrored", True, False),
-        ("reversed", False, True),
+        slow("mirrored", True, False),
+        slow("reversed", False, True),
         ("mirrored and reversed", True, True),
-        ("turned", False, False),
-        ("wide", False, False),
+        slow("turned", False, False),
+        slow("wide", False, False),
     ],
 )
 def test_mirrored_reversed_and_turned_films_are_found_and_said_to_be_so(
@@ -191,6 +200,7 @@ def test_mirrored_reversed_and_turned_films_are_found_and_said_to_be_so(
         assert turns == {-90}
 
 
+@pytest.mark.slow
 def test_a_compilation_says_how_much_of_it_is_whose(films: Films) -> None:
     found = films.told("compilation", "film")
     assert found.verdict is Verdict.COPY  # more than half of it
@@ -217,7 +227,7 @@ def test_the_films_that_share_black_are_no_copies(films: Films, b: str) -> None:
 
 
 @needs_shared
-@pytest.mark.parametrize("b", ["hflip.mp4", "vflip.mp4", "transpose.mp4"])
+@pytest.mark.parametrize("b", [slow("hflip.mp4"), slow("vflip.mp4"), "transpose.mp4"])
 def test_the_films_with_display_matrices_are_mirrored_copies(films: Films, b: str) -> None:
     found = films.told("ref.mp4", b)
     assert found.verdict is Verdict.COPY
