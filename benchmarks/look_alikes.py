@@ -59,17 +59,22 @@ class LookAlikes:
 def pages(pairs: int) -> LookAlikes:
     """Compare pairs of pages of one layout, every layout in turn."""
     found = LookAlikes(Counter(), [])
-    for number in range(pairs):
-        layout = list(LAYOUTS)[number % len(LAYOUTS)]
-        seeds = (2 * number, 2 * number + 1)
-        images = [page(layout, seed) for seed in seeds]
-        first, second = (DecodedImage(each, *each.size, "PNG") for each in images)
-        said = compare_decoded(first, second).comparison
-        found.verdicts[said.verdict] += 1
-        if said.verdict in COPIES:
-            one, other = (f"{layout} {seed}" for seed in seeds)
-            found.called.append(Called(one, other, said.verdict, said.description))
+    with ThreadPoolExecutor(_WORKERS) as threads:
+        for called in threads.map(_compared_pages, range(pairs)):
+            found.verdicts[called.verdict] += 1
+            if called.verdict in COPIES:
+                found.called.append(called)
     return found
+
+
+def _compared_pages(number: int) -> Called:
+    layout = list(LAYOUTS)[number % len(LAYOUTS)]
+    seeds = (2 * number, 2 * number + 1)
+    images = [page(layout, seed) for seed in seeds]
+    first, second = (DecodedImage(each, *each.size, "PNG") for each in images)
+    said = compare_decoded(first, second).comparison
+    one, other = (f"{layout} {seed}" for seed in seeds)
+    return Called(one, other, said.verdict, said.description)
 
 
 def sharing_keypoints(photos: Path, pairs: int) -> LookAlikes:
