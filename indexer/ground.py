@@ -33,7 +33,9 @@ class Grounds:
         """Count a picture in full size, LA or RGBA."""
         if image.getchannel("A").getextrema() == (255, 255):
             return  # it shows the same on every ground
-        self._edges += _edges(_small(image.convert("RGBA")))
+        # Pillow copies even where nothing changes, and a picture may be most of a gigabyte.
+        rgba = image if image.mode == "RGBA" else image.convert("RGBA")
+        self._edges += _edges(_small(rgba))
 
     def best(self) -> Colour:
         """Return white where the content shows on it, else black, else a grey, or what is best."""
