@@ -223,7 +223,7 @@ def compare_images(
     if same_bytes:
         return _identical(first, Verdict.EXACT)
     if min(structure(a), structure(b)) < ASSESSABLE:
-        return _without_match(Verdict.NOT_ASSESSABLE, None)
+        return Comparison(Verdict.NOT_ASSESSABLE, None, None)
     if first.shape == second.shape and np.array_equal(first, second):
         return _identical(first, Verdict.COPY)
     found = features or (local_features(first), local_features(second))
@@ -250,10 +250,6 @@ def _identical(image: UInt8, verdict: Verdict) -> Comparison:
     )
     nothing = np.zeros((height, width), dtype=np.float32)
     return Comparison(verdict, 1.0, match, Change(same_pixels=True), nothing > 0, nothing)
-
-
-def _without_match(verdict: Verdict, score: float | None) -> Comparison:
-    return Comparison(verdict, score, None)
 
 
 def _digest(image: UInt8) -> bytes:
@@ -319,10 +315,9 @@ def _judged(
     if evidence is None:
         few = min(len(each) for each in features) < FEWEST_POINTS
         verdict = Verdict.NOT_ASSESSABLE if few else Verdict.UNRELATED
-        return _without_match(verdict, None if few else 0.0)
+        return Comparison(verdict, None if few else 0.0, None)
     if not evidence.same:
-        score = 0.5 * evidence.geometry.confidence
-        return _without_match(Verdict.SIMILAR, score)
+        return Comparison(Verdict.SIMILAR, 0.5 * evidence.geometry.confidence, None)
     verdict = Verdict.ALTERED_COPY if evidence.altered else Verdict.COPY
     mask, strength = _carried(evidence, pictures[0])
     match = _match(evidence, pictures, mask)
