@@ -115,8 +115,8 @@ def corpus_file(index: Index, sample: Sample, unchanged: Unchanged) -> CorpusFil
 
 def media_type(index: Index, sample: Sample) -> str:
     """Return what a browser is told that a sample's file is."""
-    rows = index.catalog.query("SELECT format FROM media WHERE sha256 = ?", [sample.sha256])
-    return _SHOWN.get(rows[0][0], "application/octet-stream")
+    _, format_ = index.catalog.encoding_of(sample.sha256)
+    return _SHOWN.get(format_, "application/octet-stream")
 
 
 def _folder() -> Problem:

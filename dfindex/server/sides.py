@@ -129,12 +129,12 @@ def path_of(index: Index, side: Side) -> Path:
 
 def _sample_side(index: Index, ref: str, sample_id: int, at_s: float | None) -> Side:
     sample = sample_of(index, sample_id)
-    rows = index.catalog.query("SELECT bytes FROM media WHERE sha256 = ?", [sample.sha256])
+    size, _ = index.catalog.encoding_of(sample.sha256)
     return Side(
         ref=ref,
         name=Path(sample.path).name,
         sha256=sample.sha256,
-        bytes=int(rows[0][0]),
+        bytes=size,
         sample=sample,
         at_s=at_s if sample.kind is Kind.FRAME else None,
     )

@@ -321,6 +321,11 @@ class Catalog:
         )
         return [row[0] for row in rows]
 
+    def encoding_of(self, sha256: str) -> tuple[int, str]:
+        """Return how many bytes a content of the index has, and its format."""
+        size, format_ = self.query("SELECT bytes, format FROM media WHERE sha256 = ?", [sha256])[0]
+        return int(size), str(format_)
+
     def files_of(self, ids: Sequence[int]) -> dict[int, list[FoundFile]]:
         """Return all files with each sample's content as they were indexed, missing ones last."""
         rows = self.query(
