@@ -23,17 +23,6 @@ Run = Callable[..., Result]
 
 
 @pytest.fixture
-def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("DFINDEX_INDEX", raising=False)
-
-    def invoke(*arguments: object) -> Result:
-        return CliRunner().invoke(main, [str(one) for one in arguments])
-
-    return invoke
-
-
-@pytest.fixture
 def built(run: Run, tmp_path: Path) -> Path:
     """Index a corpus of 12 pictures, a text file and an empty file in ./.dfindex."""
     root = tmp_path / "corpus"

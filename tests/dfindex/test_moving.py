@@ -12,26 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import Result
 
-from dfindex.cli import main
 from indexer.store import presence
 from tests.fake_encoder import NAME
 from tests.indexer.store.test_older_format import unpacked
 from tests.pictures import corpus, picture
 
 Run = Callable[..., Result]
-
-
-@pytest.fixture
-def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("DFINDEX_INDEX", raising=False)
-
-    def invoke(*arguments: object) -> Result:
-        return CliRunner().invoke(main, [str(one) for one in arguments])
-
-    return invoke
 
 
 @pytest.fixture

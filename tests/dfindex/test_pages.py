@@ -10,11 +10,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import Result
 from PIL import Image
 
 import dfindex
-from dfindex.cli import main
 from tests.fake_encoder import NAME
 from tests.search.photographs import photograph, recompressed
 from tests.shared import shared_data
@@ -24,43 +23,32 @@ CASES = shared_data / "cases"
 Run = Callable[..., Result]
 
 
-@pytest.fixture
-def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("COLUMNS", "200")
-
-    def invoke(*arguments: object) -> Result:
-        result = CliRunner().invoke(main, [str(one) for one in arguments])
-        assert result.exit_code in (0, 1), result.output
-        return result
-
-    return invoke
-
-
 def album(path: Path) -> None:
     """Write a TIFF whose second and third page are photographs."""
     pages = [Image.new("RGB", (300, 200), "white"), photograph("hat", 0), photograph("shoes", 3)]
     pages[0].save(path, save_all=True, append_images=pages[1:], compression="tiff_lzw")
 
 
-def best(run: Run, query: object, *more: str) -> dict[str, Any]:
-    hits: list[dict[str, Any]] = json.loads(run("search", query, "--json", *more).stdout)["hits"]
+def best(answered: Run, query: object, *more: str) -> dict[str, Any]:
+    hits: list[dict[str, Any]] = json.loads(answered("search", query, "--json", *more).stdout)[
+        "hits"
+    ]
     return hits[0]
 
 
 @pytest.mark.parametrize(("seed", "folder", "page"), [(0, "hat", 2), (3, "shoes", 3)])
 def test_a_page_is_found_as_a_copy(
-    run: Run, tmp_path: Path, seed: int, folder: str, page: int
+    answered: Run, tmp_path: Path, seed: int, folder: str, page: int
 ) -> None:
     (tmp_path / "corpus").mkdir()
     album(tmp_path / "corpus" / "album.tif")
     recompressed(photograph(folder, seed), 70).save(tmp_path / "query.jpg")
-    run("build", "corpus", "--encoder", NAME, "--workers", 1)
-    hit = best(run, "query.jpg", "--report", "page.html")
+    answered("build", "corpus", "--encoder", NAME, "--workers", 1)
+    hit = best(answered, "query.jpg", "--report", "page.html")
     assert (hit["verdict"], hit["sample"]["page"]) == ("copy", page)
-    assert f"album.tif, page {page}" in run("search", "query.jpg").stdout
+    assert f"album.tif, page {page}" in answered("search", "query.jpg").stdout
     assert f"album.tif, page {page}," in (tmp_path / "page.html").read_text()
-    again = best(run, hit["sample"]["id"])
+    again = best(answered, hit["sample"]["id"])
     assert (again["verdict"], again["sample"]["id"]) == ("exact", hit["sample"]["id"])
 
 
@@ -75,11 +63,11 @@ def test_a_page_shows_its_own_pixels(tmp_path: Path) -> None:
     assert np.array_equal(shown[3], photograph("shoes", 3))
 
 
-def test_the_picture_of_a_fax_is_found_on_its_second_page(run: Run) -> None:
+def test_the_picture_of_a_fax_is_found_on_its_second_page(answered: Run) -> None:
     if not CASES.is_dir():
         pytest.skip("the shared cases are not beside this checkout")
-    run("build", CASES / "fax_multipage.tif", "--encoder", NAME, "--workers", 1)
-    hit = best(run, CASES / "img_ref.png")
+    answered("build", CASES / "fax_multipage.tif", "--encoder", NAME, "--workers", 1)
+    hit = best(answered, CASES / "img_ref.png")
     assert (Path(hit["sample"]["path"]).name, hit["sample"]["page"]) == ("fax_multipage.tif", 2)
     assert hit["verdict"] in COPIES
-    assert not re.search("at [0-9]", run("search", CASES / "img_ref.png").stdout)
+    assert not re.search("at [0-9]", answered("search", CASES / "img_ref.png").stdout)

@@ -9,26 +9,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import Result
 from PIL import Image
 
-from dfindex.cli import main
 from indexer.store.probe_scores import load_scores
 from tests.fake_encoder import NAME
 
 Run = Callable[..., Result]
 COUNT = 14  # pictures of a class
-
-
-@pytest.fixture
-def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("DFINDEX_INDEX", raising=False)
-
-    def invoke(*arguments: object) -> Result:
-        return CliRunner().invoke(main, [str(one) for one in arguments])
-
-    return invoke
 
 
 def reddish(seed: int, *, fake: bool) -> Image.Image:

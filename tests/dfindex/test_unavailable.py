@@ -13,11 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import Result
 from PIL import Image
 
 import dfindex
-from dfindex.cli import main
 from tests.fake_encoder import NAME, MeanColour
 from tests.indexer.test_video_build import colourful, patch
 from tests.search.photographs import photograph, recompressed
@@ -28,20 +27,7 @@ COPIES = ("exact", "copy", "altered_copy")
 
 
 @pytest.fixture
-def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("COLUMNS", "200")
-
-    def invoke(*arguments: object) -> Result:
-        result = CliRunner().invoke(main, [str(one) for one in arguments])
-        assert result.exit_code in (0, 1), result.output
-        return result
-
-    return invoke
-
-
-@pytest.fixture
-def corpus(run: Run, tmp_path: Path) -> Path:
+def corpus(answered: Run, tmp_path: Path) -> Path:
     """Index a photograph under two names, another, and keep a copy of the first as the query."""
     root = tmp_path / "corpus"
     root.mkdir()
@@ -49,7 +35,7 @@ def corpus(run: Run, tmp_path: Path) -> Path:
     shutil.copy(root / "a.bmp", root / "b.bmp")
     photograph("hat", 0).save(root / "other.png")
     recompressed(photograph("shoes", 3), 60).save(tmp_path / "query.jpg")
-    run("build", root, "--encoder", NAME, "--workers", 1)
+    answered("build", root, "--encoder", NAME, "--workers", 1)
     return root
 
 
@@ -61,41 +47,41 @@ def exchange(path: Path, image: Image.Image) -> None:
     os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
 
 
-def searched(run: Run, query: object, *more: str) -> tuple[dict[str, Any], dict[str, Any]]:
+def searched(answered: Run, query: object, *more: str) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return the answer, and the hit that shows the photograph."""
-    answer = json.loads(run("search", query, "--json", *more).stdout)
+    answer = json.loads(answered("search", query, "--json", *more).stdout)
     hit = next(one for one in answer["hits"] if one["sample"]["path"].endswith((".bmp", ".mp4")))
     return answer, hit
 
 
-def test_the_second_path_vouches_where_the_first_is_gone(run: Run, corpus: Path) -> None:
+def test_the_second_path_vouches_where_the_first_is_gone(answered: Run, corpus: Path) -> None:
     (corpus / "a.bmp").unlink()
-    answer, hit = searched(run, "query.jpg")
+    answer, hit = searched(answered, "query.jpg")
     assert hit["verdict"] == "copy"
     assert (hit["sample"]["available"], hit["sample"]["absence"]) == (True, None)
     assert answer["unavailable"] == 0
 
 
 def test_where_all_paths_are_gone_nothing_is_a_copy_and_it_is_said(
-    run: Run, corpus: Path, tmp_path: Path
+    answered: Run, corpus: Path, tmp_path: Path
 ) -> None:
     for name in ("a.bmp", "b.bmp"):
         (corpus / name).unlink()
-    answer, hit = searched(run, "query.jpg", "--report", "page.html")
+    answer, hit = searched(answered, "query.jpg", "--report", "page.html")
     assert hit["verdict"] in ("similar", "unrelated")
     assert (hit["sample"]["available"], hit["sample"]["absence"]) == (False, "gone")
     assert answer["unavailable"] == 1
     words = "its file could not be opened: gone"
-    assert words in run("search", "query.jpg").stdout
+    assert words in answered("search", "query.jpg").stdout
     page = (tmp_path / "page.html").read_text()
     assert words in page
-    for said in (page, " ".join(run("search", "query.jpg").stdout.split())):
+    for said in (page, " ".join(answered("search", "query.jpg").stdout.split())):
         assert "The file of 1 candidate could not be opened as indexed" in said
 
 
 @pytest.mark.parametrize("verify", ["--verify", "--no-verify"])
 def test_another_picture_at_the_path_vouches_for_nothing(
-    run: Run, corpus: Path, verify: str
+    answered: Run, corpus: Path, verify: str
 ) -> None:
     """Not even the very picture that is searched for."""
     twin = recompressed(photograph("shoes", 3), 60)
@@ -103,59 +89,59 @@ def test_another_picture_at_the_path_vouches_for_nothing(
         exchange(corpus / name, twin)
         if verify == "--no-verify":  # whose files are only looked at by size and time
             os.utime(corpus / name, (1, 1))
-    answer, hit = searched(run, "query.jpg", verify)
+    answer, hit = searched(answered, "query.jpg", verify)
     assert hit["verdict"] not in COPIES
     assert (hit["sample"]["available"], hit["sample"]["absence"]) == (False, "changed")
     assert answer["unavailable"] == 1
 
 
-def test_a_search_by_id_reads_no_other_picture(run: Run, corpus: Path) -> None:
-    answer, hit = searched(run, "query.jpg")
+def test_a_search_by_id_reads_no_other_picture(answered: Run, corpus: Path) -> None:
+    answer, hit = searched(answered, "query.jpg")
     id_ = hit["sample"]["id"]
-    before, own = searched(run, id_)
+    before, own = searched(answered, id_)
     assert before["query"]["available"] is True
     assert own["verdict"] == "exact"
     for name in ("a.bmp", "b.bmp"):
         exchange(corpus / name, photograph("hat", 0).resize(photograph("shoes", 3).size))
-    after, own = searched(run, id_)
+    after, own = searched(answered, id_)
     assert after["query"] == {**before["query"], "available": False}
     assert [one["score"] for one in after["hits"]] == pytest.approx(
         [one["score"] for one in before["hits"]], abs=2e-3
     )
     assert all(one["match"] is None for one in after["hits"])
     assert own["sample"]["id"] == id_
-    said = " ".join(run("search", id_).stdout.split())
+    said = " ".join(answered("search", id_).stdout.split())
     assert "it was searched for by its stored vector, and no pixels were compared" in said
 
 
-def test_a_report_shows_files_whose_names_are_no_text(run: Run, tmp_path: Path) -> None:
+def test_a_report_shows_files_whose_names_are_no_text(answered: Run, tmp_path: Path) -> None:
     root = os.fsencode(tmp_path / "names")
     Path(os.fsdecode(root)).mkdir()
     for name, folder in ((b"/caf\xe9.png", "shoes"), (b"/\xff\xfe.png", "hat")):
         photograph(folder, 3).save(tmp_path / "one.png")
         (tmp_path / "one.png").rename(os.fsdecode(root + name))
     recompressed(photograph("shoes", 3), 60).save(tmp_path / "query.jpg")
-    run("build", "names", "--encoder", NAME, "--workers", 1)
-    answer = json.loads(run("search", "query.jpg", "--json", "--report", "page.html").stdout)
+    answered("build", "names", "--encoder", NAME, "--workers", 1)
+    answer = json.loads(answered("search", "query.jpg", "--json", "--report", "page.html").stdout)
     assert answer["hits"][0]["verdict"] == "copy"
     page = (tmp_path / "page.html").read_text()
     assert "the file is gone" not in page
     assert page.count("data:image/jpeg;base64,") == 1 + 2 * 2 + 1
     shutil.copy("query.jpg", tmp_path / "names" / "copy.jpg")
-    run("build", "names", "--encoder", NAME, "--workers", 1)
-    run("duplicates", "--report", "duplicates.html")
+    answered("build", "names", "--encoder", NAME, "--workers", 1)
+    answered("duplicates", "--report", "duplicates.html")
     groups = (tmp_path / "duplicates.html").read_text()
     assert "the file is gone" not in groups
     assert groups.count("data:image/jpeg;base64,") == 2
 
 
-def test_duplicates_say_which_files_are_gone(run: Run, corpus: Path, tmp_path: Path) -> None:
+def test_duplicates_say_which_files_are_gone(answered: Run, corpus: Path, tmp_path: Path) -> None:
     shutil.copy("query.jpg", corpus / "copy.jpg")
-    run("build", corpus, "--encoder", NAME, "--workers", 1)
-    whole = json.loads(run("duplicates", "--json").stdout)
+    answered("build", corpus, "--encoder", NAME, "--workers", 1)
+    whole = json.loads(answered("duplicates", "--json").stdout)
     assert (len(whole["groups"][0]["members"]), whole["unavailable"]) == (3, 0)
     (corpus / "b.bmp").unlink()
-    found = json.loads(run("duplicates", "--json").stdout)
+    found = json.loads(answered("duplicates", "--json").stdout)
     members = {Path(one["sample"]["path"]).name: one for one in found["groups"][0]["members"]}
     assert {name: one["sample"]["absence"] for name, one in members.items()} == {
         "a.bmp": None,
@@ -164,7 +150,7 @@ def test_duplicates_say_which_files_are_gone(run: Run, corpus: Path, tmp_path: P
     }
     assert found["unavailable"] == 1
     exchange(corpus / "a.bmp", recompressed(photograph("shoes", 3), 60))
-    found = json.loads(run("duplicates", "--json", "--report", "page.html").stdout)
+    found = json.loads(answered("duplicates", "--json", "--report", "page.html").stdout)
     verdicts = {
         Path(one["sample"]["path"]).name: one["verdict"]
         for group in found["groups"]
@@ -172,13 +158,13 @@ def test_duplicates_say_which_files_are_gone(run: Run, corpus: Path, tmp_path: P
     }
     assert "copy.jpg" not in verdicts  # what its pixels were compared with is not there any more
     assert found["unavailable"] == 2
-    table = " ".join(run("duplicates").stdout.split())
+    table = " ".join(answered("duplicates").stdout.split())
     assert "The files of 2 candidates could not be opened as indexed" in table
     assert "its file could not be opened: gone" in table
     assert "its file could not be opened: gone" in (tmp_path / "page.html").read_text()
 
 
-def test_of_films_it_is_said_too(run: Run, tmp_path: Path) -> None:
+def test_of_films_it_is_said_too(answered: Run, tmp_path: Path) -> None:
     root = tmp_path / "films"
     root.mkdir()
     for name, seed in (("a", 1), ("b", 2)):
@@ -201,7 +187,7 @@ def test_of_films_it_is_said_too(run: Run, tmp_path: Path) -> None:
         assert all(one.match is None for one in stored.hits)
 
 
-def test_a_film_is_drawn_whatever_it_is_called(run: Run, tmp_path: Path) -> None:
+def test_a_film_is_drawn_whatever_it_is_called(answered: Run, tmp_path: Path) -> None:
     root = tmp_path / "films"
     root.mkdir()
     for name, seed in (("a", 1), ("b", 1)):
@@ -212,7 +198,7 @@ def test_a_film_is_drawn_whatever_it_is_called(run: Run, tmp_path: Path) -> None
     with dfindex.build([root], index=tmp_path / ".dfindex", encoder=NAME, workers=1) as index:
         samples = index.embeddings()[1]
     frame = next(one for one in samples if "caf" in one.path)
-    run("search", frame.id, "--report", "page.html")
+    answered("search", frame.id, "--report", "page.html")
     page = (tmp_path / "page.html").read_text()
     strips = re.findall(r"data:image/jpeg;base64,([A-Za-z0-9+/=]+)", page)
     sizes = [Image.open(io.BytesIO(base64.b64decode(one))).height for one in strips]
