@@ -67,7 +67,10 @@ def parse_filter(text: str) -> Filter:
     literals, ``= <> < <= > >=``, ``like``, ``ilike``, ``in``, ``between``, ``is null``, ``and``,
     ``or``, ``not`` and parentheses. Raise FilterError for anything else.
     """
-    text = as_text(os.fsencode(text))  # as the catalog writes names that are no UTF-8
+    try:
+        text = as_text(os.fsencode(text))  # as the catalog writes names that are no UTF-8
+    except UnicodeEncodeError as error:
+        raise FilterError(f"the filter holds characters that no text has; {_HELP}") from error
     try:
         tree = parse_one(text, dialect="duckdb")
     except (errors.SqlglotError, RecursionError) as error:
@@ -160,7 +163,8 @@ def _number(text: str) -> int | float:
         value = float(text) if any(sign in text for sign in ".eE") else int(text)
     except ValueError:  # Python reads numbers of some thousand digits only
         value = math.inf
-    if not math.isfinite(value) or (isinstance(value, int) and abs(value) > _LARGEST):
+    fits = abs(value) <= _LARGEST if isinstance(value, int) else math.isfinite(value)
+    if not fits:
         shown = text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
         raise FilterError(f"expected a number from -2^63 to 2^63 in the filter, got {shown}")
     return value

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ipaddress
+
 from fastapi import Request
 from starlette.responses import RedirectResponse
 from starlette.types import Scope
@@ -17,6 +19,17 @@ def root_of(scope: Scope) -> str:
     """Return what stands before every address of the service."""
     root: str = scope.get("root_path", "")
     return root
+
+
+def client_of(scope: Scope) -> str:
+    """Return whom a request counts for: an address, of IPv6 the network that one host has."""
+    host = (scope.get("client") or ("",))[0]
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return str(host)
+    address = getattr(address, "ipv4_mapped", None) or address
+    return str(ipaddress.ip_network((address, 64 if address.version == 6 else 32), strict=False))
 
 
 def see(request: Request, address: str) -> RedirectResponse:

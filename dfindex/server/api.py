@@ -38,8 +38,6 @@ from indexer.types import Sample
 from search.results import SearchResult
 from search.video_results import VideoSearchResult
 
-_LONGEST_LABELLING = 4 << 20  # bytes of a body that names as many
-
 api = APIRouter(prefix="/api/v1", responses=schemas.ERRORS)
 
 
@@ -51,14 +49,13 @@ api = APIRouter(prefix="/api/v1", responses=schemas.ERRORS)
 async def search(request: Request, service: TheService) -> Response:
     """Find what resembles a picture (multipart, part `file`) or a sample (JSON, `sample_id`)."""
     if request.headers.get("content-type", "").startswith("application/json"):
-        asked = validated(SampleSearch, await json_body(request, service))
+        asked = validated(SampleSearch, await json_body(request))
         return as_json(await service.search_sample(asked.sample_id, asked.options()))
-    form = await read_form(request, service.settings.allowance)
+    form = await read_form(request)
     try:
         fields = validated(SearchFields, texts_of(form))
-        upload = await received(
-            request, service, *await file_of(form, "file", service.settings.allowance)
-        )
+        part = file_of(form, "file", service.settings.allowance)
+        upload = await received(request, service, part)
     finally:
         await form.close()
     try:
@@ -77,13 +74,13 @@ async def compare_files(request: Request, service: TheService) -> Response:
     """Say whether one of two pictures or clips is a copy of the other, and what was changed."""
     uploads: list[Upload] = []
     try:
-        form = await read_form(request, service.settings.allowance)
+        form = await read_form(request)
         try:
-            parts = [await file_of(form, name, service.settings.allowance) for name in ("a", "b")]
+            parts = [file_of(form, name, service.settings.allowance) for name in ("a", "b")]
+            for part in parts:
+                uploads.append(await received(request, service, part))
         finally:
             await form.close()
-        for part in parts:
-            uploads.append(await received(request, service, *part))
         first, second = [await service.vet(upload) for upload in uploads]
         return as_json(await service.compare_uploads(first, second))
     finally:
@@ -181,7 +178,7 @@ async def set_label(request: Request, service: TheService) -> Response:
     """Label the contents of samples as real or fake; what is not given stays as it was."""
     from dfindex.maintenance import label_samples
 
-    asked = validated(Labelling, await json_body(request, service, _LONGEST_LABELLING))
+    asked = validated(Labelling, await json_body(request))
     ids = [*asked.sample_ids, *([] if asked.sample_id is None else [asked.sample_id])]
     if not ids:
         raise Problem(422, "expected sample_id or sample_ids, got neither", "name a sample")

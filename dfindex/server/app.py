@@ -17,6 +17,7 @@ from dfindex.server.duplicate_pages import duplicate_api, duplicate_pages
 from dfindex.server.errors import handle_errors
 from dfindex.server.gate import Gate
 from dfindex.server.health import health
+from dfindex.server.intake import Intake
 from dfindex.server.pages import pages
 from dfindex.server.pairs import Pairs
 from dfindex.server.probe_pages import probe_api, probe_pages
@@ -56,7 +57,9 @@ def create_app(settings: ServerSettings) -> ASGIApp:
     for router in _ROUTERS:
         app.include_router(router)
     app.mount(_STATIC, StaticFiles(directory=_HERE / "static"), name="static")
-    return Gate(Departures(app), settings, service.access, service.metrics)
+    return Gate(
+        Departures(Intake(app, settings.allowance)), settings, service.access, service.metrics
+    )
 
 
 def _check_root(root: str) -> None:

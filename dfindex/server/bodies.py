@@ -9,7 +9,9 @@ from typing import Annotated, Any, Literal
 from fastapi import Path as InPath
 from fastapi import Request
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from starlette.datastructures import UploadFile
 
+from dfindex.server.addresses import client_of
 from dfindex.server.errors import Problem
 from dfindex.server.service import SearchOptions, Service
 from dfindex.server.uploads import Upload, read_body
@@ -71,13 +73,13 @@ def validated(model: type[Any], values: Mapping[str, Any]) -> Any:
         raise Problem(422, words[:1000], "see /docs for what is expected") from error
 
 
-async def json_body(request: Request, service: Service, most: int = 64 << 10) -> Mapping[str, Any]:
+async def json_body(request: Request) -> Mapping[str, Any]:
     """Read a request's JSON object."""
     if not request.headers.get("content-type", "").startswith("application/json"):
         raise Problem(415, "expected application/json", "send JSON, with its Content-Type")
-    data = await read_body(request, service.settings.allowance, most)
+    data = await read_body(request)
     try:
-        value = json.loads(data)
+        value = json.loads(data, parse_constant=_refused)
     except (ValueError, RecursionError) as error:
         raise Problem(400, f"the body is no JSON: {error}", "send a JSON object") from error
     if not isinstance(value, dict):
@@ -85,14 +87,18 @@ async def json_body(request: Request, service: Service, most: int = 64 << 10) ->
     return value
 
 
+def _refused(constant: str) -> None:
+    raise ValueError(f"{constant} is no number of JSON")
+
+
 def texts_of(form: Mapping[str, Any]) -> dict[str, str]:
     """Return a form's fields that are no files; empty ones count as not given."""
     return {name: value for name, value in form.items() if isinstance(value, str) and value}
 
 
-async def received(request: Request, service: Service, name: str, data: bytes) -> Upload:
+async def received(request: Request, service: Service, part: UploadFile) -> Upload:
     """Keep an upload, unless its sender sends too many."""
-    client = request.client.host if request.client else ""
+    client = client_of(request.scope)
     wait = service.uploads_a_minute.wait(client)
     if wait:
         raise Problem(
@@ -102,5 +108,6 @@ async def received(request: Request, service: Service, name: str, data: bytes) -
             headers={"Retry-After": str(wait)},
         )
     service.uploads_a_minute.count(client)
-    service.metrics.upload_bytes.inc(len(data))
-    return await service.pictures.run(lambda: service.uploads.keep(name, data))
+    upload = await service.pictures.run(lambda: service.uploads.keep(part.filename, part.file))
+    service.metrics.upload_bytes.inc(upload.bytes)
+    return upload

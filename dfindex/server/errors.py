@@ -49,8 +49,8 @@ _MEDIA = {
 }
 
 
-class Problem(Exception):
-    """An error that is answered with a status of its own."""
+class Problem(HTTPException):
+    """An error that is answered with a status of its own, wherever in a request it is raised."""
 
     def __init__(
         self,
@@ -60,12 +60,15 @@ class Problem(Exception):
         code: str = "",
         headers: dict[str, str] | None = None,
     ) -> None:
-        super().__init__(message)
+        super().__init__(status, message)
         self.status = status
         self.message = message
         self.hint = hint
         self.code = code
         self.headers = headers or {}
+
+    def __str__(self) -> str:
+        return self.message
 
     def body(self) -> dict[str, Any]:
         """Return the one shape of all errors."""
@@ -108,7 +111,7 @@ def _answered(request: Request, problem: Problem) -> Response:
     from dfindex.server.templating import page
 
     response = page(request, "problem.html", status=problem.status, problem=problem)
-    response.headers.update(problem.headers)
+    response.headers.update(problem.headers or {})
     return response
 
 

@@ -13,8 +13,8 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from dfindex.server.access import COOKIE, Access, Rate
-from dfindex.server.addresses import path_of
+from dfindex.server.access import COOKIE, Access
+from dfindex.server.addresses import client_of, path_of
 from dfindex.server.errors import Problem
 from dfindex.server.login import login_page
 from dfindex.server.metrics import Metrics
@@ -46,7 +46,6 @@ class Gate:
         self._app = app
         self._access = access
         self._metrics = metrics
-        self._wrong = Rate(settings.allowance.wrong_tokens_a_minute)
         self._root = settings.root_path
         self._names = {"localhost", socket.gethostname().lower(), settings.host.lower()}
         self._names |= {name.lower() for name in settings.names}
@@ -71,7 +70,7 @@ class Gate:
         try:
             self._check_host(headers)
             self._check_origin(scope, headers)
-            scope.setdefault("state", {})["role"] = self._role(scope, headers)
+            scope.setdefault("state", {})["role"] = await self._role(scope, headers)
         except Problem as problem:
             answer = problem.response()
             if problem.status == 401 and "text/html" in headers.get("accept", ""):
@@ -98,39 +97,24 @@ class Gate:
             scope["method"] not in _READING or headers.get("sec-fetch-mode") != "navigate"
         )
         origin = headers.get("origin")
-        if origin is not None and urlsplit(origin).netloc.lower() != headers["host"].lower():
+        if origin is not None and _network_place(origin) != headers["host"].lower():
             foreign = True
         if foreign:
             raise Problem(
                 403, "requests from another site's page are refused", "use this service's page"
             )
 
-    def _role(self, scope: Scope, headers: Headers) -> Role | None:
-        request = Request(scope)
-        client = request.client.host if request.client else ""
-        given = headers.get("authorization")
-        role = self._access.role(given, request.cookies.get(COOKIE))
-        if role is not None:
-            return role
-        wait = self._wrong.wait(client)
-        if wait:
+    async def _role(self, scope: Scope, headers: Headers) -> Role | None:
+        cookie = Request(scope).cookies.get(COOKIE)
+        role = await self._access.role(client_of(scope), headers.get("authorization"), cookie)
+        if role is None and (scope["method"], path_of(scope)) != ("POST", "/login"):
             raise Problem(
-                429,
-                "too many wrong tokens came from this address",
-                f"try again in {wait} s",
-                headers={"Retry-After": str(wait)},
+                401,
+                "this service needs a token",
+                "send it as Authorization: Bearer TOKEN, or sign in on the page",
+                headers={"WWW-Authenticate": "Bearer"},
             )
-        if given is not None:
-            self._wrong.count(client)
-        if scope["method"] == "POST" and path_of(scope) == "/login":
-            self._wrong.count(client)
-            return None
-        raise Problem(
-            401,
-            "this service needs a token",
-            "send it as Authorization: Bearer TOKEN, or sign in on the page",
-            headers={"WWW-Authenticate": "Bearer"},
-        )
+        return role
 
 
 class _Answer:
@@ -181,6 +165,14 @@ def _host_name(hosts: Iterable[str]) -> str | None:
         return None
     try:
         return urlsplit(f"//{given[0]}").hostname
+    except ValueError:
+        return None
+
+
+def _network_place(origin: str) -> str | None:
+    """Return the host and port of an origin, None where it cannot be read."""
+    try:
+        return urlsplit(origin).netloc.lower()
     except ValueError:
         return None
 

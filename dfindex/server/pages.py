@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from typing import Annotated, Any
 from urllib.parse import urlencode
@@ -12,7 +13,7 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 
 from dfindex.layers import LAYERS
 from dfindex.server.access import COOKIE
-from dfindex.server.addresses import root_of, see
+from dfindex.server.addresses import client_of, root_of, see
 from dfindex.server.bodies import LARGEST_ID, SampleId, received, texts_of
 from dfindex.server.corpus_state import corpus_state, facets
 from dfindex.server.dependencies import TheService, editor
@@ -31,6 +32,7 @@ from indexer.types import Sample
 pages = APIRouter(include_in_schema=False)
 _MOST_HITS = 200
 _FAILURES = 500  # a page
+_NUMBER = re.compile("[0-9]{1,9}")
 Ref = Annotated[str, Query(min_length=3, max_length=64)]
 
 
@@ -61,13 +63,13 @@ async def search(request: Request, service: TheService) -> HTMLResponse:
 @pages.post("/search")
 async def ask(request: Request, service: TheService) -> Response:
     """Take a picture and filters, and lead to the page that shows the hits."""
-    form = await read_form(request, service.settings.allowance)
+    form = await read_form(request)
     try:
         fields = texts_of(form)
         part = form.get("file")
         if isinstance(part, UploadFile) and part.filename:
-            name, data = await file_of(form, "file", service.settings.allowance)
-            upload = await received(request, service, name, data)
+            file = file_of(form, "file", service.settings.allowance)
+            upload = await received(request, service, file)
             try:
                 await service.vet(upload)
             except BaseException:
@@ -216,7 +218,7 @@ async def login(
     request: Request, service: TheService, token: Annotated[str, Form(max_length=1000)]
 ) -> Response:
     """Exchange a token for a cookie."""
-    if service.access.role_of(token) is None:
+    if await service.access.role_of(client_of(request.scope), token) is None:
         return login_page(root_of(request.scope), failed=True)
     response = see(request, "/")
     response.set_cookie(
@@ -241,7 +243,7 @@ async def logout(request: Request) -> Response:
 async def _found(service: Service, asked: dict[str, str]) -> dict[str, Any]:
     side = await side_of(service, asked["query"])
     number = asked.get("k", "24")
-    count = min(_MOST_HITS, max(1, int(number))) if number.isascii() and number.isdigit() else 24
+    count = min(_MOST_HITS, max(1, int(number))) if _NUMBER.fullmatch(number) else 24
     options = SearchOptions(
         k=count, where=expression_of(asked), verify=asked.get("verify", "yes") != "no"
     )

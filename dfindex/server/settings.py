@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+import resource
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -26,6 +27,8 @@ class Role(StrEnum):
 class Allowance:
     """What one request, and all of them together, may cost."""
 
+    connections: int = 480
+    head_seconds: float = 10.0
     upload_bytes: int = 64 << 20
     upload_seconds: float = 60.0
     pixels: int = 100_000_000
@@ -36,8 +39,14 @@ class Allowance:
     decoders: int = 2
     uploads_a_minute: int = 600
     wrong_tokens_a_minute: int = 10
+    guess_seconds: float = 1.0
     kept_uploads: int = 64
     kept_upload_bytes: int = 512 << 20
+
+    @property
+    def open_connections(self) -> int:
+        """How many are kept open: each takes a descriptor of this process, and so do files."""
+        return min(self.connections, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2)
 
     @property
     def limits(self) -> Limits:

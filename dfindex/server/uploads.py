@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import re
 import secrets
 import shutil
 import tempfile
 import threading
-import time
 from collections import OrderedDict
-from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from python_multipart.exceptions import FormParserError
 from starlette.datastructures import FormData, UploadFile
@@ -21,12 +19,14 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect, Request
 
 from dfindex.server.errors import Problem
+from dfindex.server.intake import media_type, too_large
 from dfindex.server.settings import Allowance
 from indexer.closing import Closing
 
 _LONGEST_NAME = 200
 _UNFIT = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 _MOST_FIELDS = 24
+_IN_MEMORY = 64 << 10  # bytes of a file that comes, until it is written to the disk
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,18 +58,16 @@ class UploadStore(Closing):
         self._guard = threading.Lock()
         self._kept: OrderedDict[str, Upload] = OrderedDict()
 
-    def keep(self, name: str | None, data: bytes) -> Upload:
+    def keep(self, name: str | None, file: BinaryIO) -> Upload:
         """Keep the bytes of an upload under a name of our own; forget the oldest beyond limits."""
         token = secrets.token_urlsafe(16)
         path = self._folder / token
-        path.write_bytes(data)
-        upload = Upload(
-            token=token,
-            name=shown_name(name),
-            sha256=hashlib.sha256(data).hexdigest(),
-            path=path,
-            bytes=len(data),
-        )
+        with path.open("xb+") as kept:
+            shutil.copyfileobj(file, kept)
+            count = kept.tell()
+            kept.seek(0)
+            sha256 = hashlib.file_digest(kept, "sha256").hexdigest()
+        upload = Upload(token=token, name=shown_name(name), sha256=sha256, path=path, bytes=count)
         with self._guard:
             self._kept[token] = upload
             self._forget()
@@ -116,21 +114,22 @@ def shown_name(name: str | None) -> str:
     return last[:_LONGEST_NAME] or "upload"
 
 
-async def read_form(request: Request, allowance: Allowance) -> FormData:
-    """Read a multipart form within the limits on bytes and time."""
-    if _media_type(request) != "multipart/form-data":
+async def read_form(request: Request) -> FormData:
+    """Read a multipart form."""
+    if media_type(request.headers) != "multipart/form-data":
         raise Problem(
             415,
-            f"expected multipart/form-data, got {_media_type(request) or 'no Content-Type'}",
+            f"expected multipart/form-data, got {media_type(request.headers) or 'no Content-Type'}",
             "send the picture as the form's part named file",
         )
     parser = MultiPartParser(
         request.headers,
-        _limited(request, allowance),
+        request.stream(),
         max_files=2,
         max_fields=_MOST_FIELDS,
         max_part_size=64 << 10,
     )
+    parser.spool_max_size = _IN_MEMORY
     try:
         return await parser.parse()
     except (MultiPartException, FormParserError, KeyError, ValueError) as error:
@@ -142,60 +141,19 @@ async def read_form(request: Request, allowance: Allowance) -> FormData:
         raise Problem(400, "the upload was cut off", "send it again") from error
 
 
-async def read_body(request: Request, allowance: Allowance, most: int = 64 << 10) -> bytes:
-    """Read a small body, such as JSON, within the limits."""
-    parts = []
+async def read_body(request: Request) -> bytes:
+    """Read a small body, such as JSON."""
     try:
-        async for part in _limited(request, allowance, most):
-            parts.append(part)
+        return await request.body()
     except ClientDisconnect as error:
         raise Problem(400, "the request was cut off", "send it again") from error
-    return b"".join(parts)
 
 
-async def file_of(form: FormData, name: str, allowance: Allowance) -> tuple[str, bytes]:
-    """Return the name and bytes of a form's file."""
+def file_of(form: FormData, name: str, allowance: Allowance) -> UploadFile:
+    """Return a form's file."""
     part = form.get(name)
     if not isinstance(part, UploadFile):
         raise Problem(400, f"expected a file as the form's part named {name}, got none", "add it")
-    data = await part.read()
-    await part.close()
-    if len(data) > allowance.upload_bytes:
-        raise _too_large(allowance.upload_bytes)
-    return part.filename or "", data
-
-
-async def _limited(
-    request: Request, allowance: Allowance, most: int | None = None
-) -> AsyncGenerator[bytes, None]:
-    # A form's file is a little smaller than the form.
-    limit = most or allowance.upload_bytes + (1 << 20)
-    claimed = request.headers.get("content-length", "")
-    if claimed.isdigit() and int(claimed) > limit:
-        raise _too_large(limit)
-    until, read = time.monotonic() + allowance.upload_seconds, 0
-    stream = request.stream()
-    while True:
-        try:
-            part = await asyncio.wait_for(anext(stream), max(0.0, until - time.monotonic()))
-        except StopAsyncIteration:
-            return
-        except TimeoutError as error:
-            words = f"the upload took longer than {allowance.upload_seconds:.0f} s"
-            raise Problem(408, words, "send it again over a faster line") from error
-        read += len(part)
-        if read > limit:
-            raise _too_large(limit)
-        yield part
-
-
-def _too_large(limit: int) -> Problem:
-    return Problem(
-        413,
-        f"expected at most {limit >> 10} KiB, got more",
-        "send a smaller file, or start the service with a larger --max-upload",
-    )
-
-
-def _media_type(request: Request) -> str:
-    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if (part.size or 0) > allowance.upload_bytes:
+        raise too_large(allowance.upload_bytes)
+    return part

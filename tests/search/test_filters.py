@@ -88,11 +88,21 @@ def test_meaning(text: str, expected: list[int]) -> None:
         "case when true then true end",
         "label = ?",
         "(" * 2000 + "id = 1" + ")" * 2000,
+        "label = '\ud800'",
     ],
 )
 def test_anything_else_is_refused(text: str) -> None:
     with pytest.raises(FilterError, match="expected something like"):
         parse_filter(text)
+
+
+@pytest.mark.parametrize("digits", [20, 308, 309, 1900, 5000])
+@pytest.mark.parametrize(
+    "text", ["id = {}", "id < -{}", "id in (1, {})", "time_s between {} and 1e9"]
+)
+def test_a_number_of_any_length_is_told(text: str, digits: int) -> None:
+    with pytest.raises(FilterError, match=r"from -2\^63 to 2\^63"):
+        parse_filter(text.format("9" * digits))
 
 
 @given(st.text(max_size=40))

@@ -12,12 +12,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-import uvicorn
 from PIL import Image
 from starlette.testclient import TestClient
 
 import dfindex
 from dfindex.server.app import create_app
+from dfindex.server.run import server_of
 from dfindex.server.settings import Allowance, ServerSettings
 from indexer.types import UInt8
 from tests.fake_encoder import NAME
@@ -117,7 +117,7 @@ def listen(home: Path) -> Iterator[Callable[..., int]]:
             path = index or home / "index"
             app = create_app(ServerSettings(index=path, allowance=limits, **settings))
             listening = services.enter_context(socket.create_server(("127.0.0.1", 0)))
-            service = uvicorn.Server(uvicorn.Config(app, log_level="warning"))
+            service = server_of(app, limits)
             thread = threading.Thread(target=service.run, args=([listening],))
             thread.start()
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import jsonschema
@@ -12,6 +14,7 @@ from starlette.testclient import TestClient
 import dfindex
 from dfindex.cli import main
 from dfindex.server.access import Rate
+from dfindex.server.addresses import client_of
 from dfindex.server.settings import Role, ServerSettings
 from indexer.errors import UsageError
 from tests.dfindex.server.conftest import Serve
@@ -122,11 +125,62 @@ def test_the_page_signs_in_with_a_cookie_that_holds_no_token(guarded: TestClient
     assert guarded.get("/").status_code == 401
 
 
-def test_guessing_is_slowed_down(serve: Serve) -> None:
-    client = serve(tokens={EDITOR: Role.EDITOR}, allowance={"wrong_tokens_a_minute": 3})
-    codes = [client.get("/", headers=bearer(f"guess-{n}")).status_code for n in range(5)]
-    assert codes == [401, 401, 401, 429, 429]
-    assert client.get("/api/v1/status", headers=bearer(EDITOR)).status_code == 200
+@pytest.fixture
+def guessed(serve: Serve) -> TestClient:
+    allowance = {"wrong_tokens_a_minute": 3, "guess_seconds": 0.5}
+    return serve(tokens={EDITOR: Role.EDITOR, VIEWER: Role.VIEWER}, allowance=allowance)
+
+
+def timed(client: TestClient, token: str) -> tuple[int, float]:
+    started = time.monotonic()
+    status = client.get("/healthz", headers=bearer(token)).status_code
+    return status, time.monotonic() - started
+
+
+def test_guessing_is_slowed_down_right_or_wrong(guessed: TestClient) -> None:
+    assert [timed(guessed, f"guess-{n}")[0] for n in range(3)] == [401, 401, 401]
+    status, seconds = timed(guessed, "guess-3")
+    assert status == 429
+    assert seconds >= 0.5
+    status, seconds = timed(guessed, EDITOR)  # no one can tell by the time which token is right
+    assert status == 200
+    assert seconds >= 0.5
+    assert timed(guessed, EDITOR)[1] < 0.4
+
+
+def test_guesses_at_once_are_not_all_looked_at(guessed: TestClient) -> None:
+    for number in range(3):
+        timed(guessed, f"guess-{number}")
+    tokens = [f"guess-{number}" for number in range(20)] + [EDITOR]
+    with ThreadPoolExecutor(len(tokens)) as pool:
+        found = list(pool.map(lambda token: timed(guessed, token)[0], tokens))
+    assert found[:-1] == [429] * 20
+    assert found[-1] in (200, 429)
+
+
+def test_who_is_signed_in_is_not_locked_out_by_others_guesses(guessed: TestClient) -> None:
+    assert timed(guessed, EDITOR)[0] == 200
+    guessed.post("/login", data={"token": VIEWER})
+    cookie = {"cookie": f"dfindex_session={guessed.cookies['dfindex_session']}"}
+    guessed.cookies.clear()
+    for number in range(4):
+        timed(guessed, f"guess-{number}")
+        guessed.post("/login", data={"token": f"other-{number}"})
+    status, seconds = timed(guessed, EDITOR)
+    assert status == 200
+    assert seconds < 0.4
+    assert guessed.get("/healthz", headers=cookie).status_code == 200
+    done = guessed.post("/login", data={"token": VIEWER}, follow_redirects=False)
+    assert done.status_code == 303
+
+
+def test_a_network_of_addresses_is_one_client() -> None:
+    def told(host: str) -> str:
+        return client_of({"client": (host, 1)})
+
+    assert told("2001:db8:1:2::5") == told("2001:db8:1:2:ffff::9") != told("2001:db8:1:3::5")
+    assert told("::ffff:10.0.0.1") == told("10.0.0.1") != told("10.0.0.2")
+    assert told("testclient") == "testclient"
 
 
 def test_a_rate_counts_each_client_for_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -173,6 +227,11 @@ def test_a_further_name_is_allowed_where_asked_for(serve: Serve) -> None:
         {"origin": "http://evil.example"},
         {"origin": "null"},
         {"origin": "http://localhost:1234"},
+        {"origin": "http://["},
+        {"origin": "http://[::1"},
+        {"origin": "http://localhost\xe2\x84\x80"},
+        {"origin": "//"},
+        {"origin": ""},
         {"sec-fetch-site": "cross-site"},
         {"sec-fetch-site": "same-site", "sec-fetch-mode": "cors"},
     ],
@@ -181,6 +240,7 @@ def test_another_site_cannot_change_anything(
     client: TestClient, home: Path, headers: dict[str, str]
 ) -> None:
     body = {"sample_id": ids(home)["00001.png"], "label": "fake"}
+    headers = {name: value.encode("latin-1") for name, value in headers.items()}
     assert client.post("/api/v1/labels", json=body, headers=headers).status_code == 403
     with dfindex.open(home / "index") as index:
         assert index.labels() == []

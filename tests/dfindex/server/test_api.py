@@ -28,6 +28,7 @@ from tests.fake_encoder import NAME, MeanColour
 from tests.pictures import corpus, picture
 
 JSON = {"content-type": "application/json"}
+MANY = "9" * 5000  # digits: more than Python makes a number of
 ERROR = schemas.record(
     {
         "error": schemas.record(
@@ -301,6 +302,26 @@ def test_no_request_fails_while_a_build_runs(client: TestClient, home: Path) -> 
         ("GET", "/api/v1/samples/-1", {}, 422),
         ("GET", "/api/v1/samples/99999999999999999999", {}, 422),
         ("GET", "/api/v1/samples/x", {}, 422),
+        ("GET", f"/api/v1/samples/{MANY}", {}, 422),
+        ("GET", f"/api/v1/samples/{MANY}/thumbnail", {}, 422),
+        ("GET", f"/api/v1/samples/1/thumbnail?size={MANY}", {}, 422),
+        ("GET", f"/api/v1/samples?where=id={MANY}", {}, 422),
+        ("GET", f"/api/v1/samples?where=id in ({MANY[:1990]})", {}, 422),
+        ("GET", f"/api/v1/samples?limit={MANY}", {}, 422),
+        ("GET", f"/api/v1/samples?after={MANY}", {}, 422),
+        ("GET", f"/api/v1/failures?offset={MANY}", {}, 422),
+        ("GET", f"/api/v1/duplicates?min_score={MANY}", {}, 422),
+        ("GET", "/api/v1/duplicates?min_score=nan", {}, 422),
+        ("GET", f"/api/v1/duplicates?where=id<{MANY[:1900]}", {}, 422),
+        ("GET", f"/corpus?start={MANY}", {}, 422),
+        ("GET", f"/duplicates?start={MANY}", {}, 422),
+        ("GET", f"/picture/s-{MANY}", {}, 404),
+        ("GET", f"/compare?a=s-1&b=s-{MANY[:60]}", {}, 404),
+        ("POST", f"/samples/{MANY}/label", {"data": {"label": "fake"}}, 422),
+        ("POST", "/duplicates/decide", {"data": {"a": MANY, "b": 1, "decision": "same"}}, 422),
+        ("POST", "/api/v1/search", {"json": {"sample_id": 1, "where": f"id={MANY[:1900]}"}}, 422),
+        ("POST", "/api/v1/search", {"json": {"sample_id": "7" * 5000}}, 422),
+        ("POST", "/api/v1/labels", {"json": {"sample_ids": [MANY], "label": "fake"}}, 422),
         ("GET", "/api/v1/samples/999999/file", {}, 404),
         ("GET", "/api/v1/samples/..%2f..%2fetc/file", {}, 404),
         ("GET", "/api/v1/samples?where=nonsense(1)", {}, 422),
@@ -334,6 +355,15 @@ def test_errors_have_one_shape(
     answer = client.request(method, path, **arguments)
     assert answer.status_code == status, answer.text
     jsonschema.validate(answer.json(), ERROR)
+
+
+@pytest.mark.parametrize("query", [f"k={MANY}", "k=\u00b2", "k=-1", f"query=s-1@{MANY}", "k=nan"])
+def test_the_search_page_takes_any_number(client: TestClient, home: Path, query: str) -> None:
+    number = ids(home)["00001.png"]
+    answer = client.get(f"/?query=s-{number}&verify=no&{query}")
+    assert answer.status_code == 200
+    ranged = {"range": f"bytes={MANY}-", "if-none-match": MANY}
+    assert client.get(f"/api/v1/samples/{number}/file", headers=ranged).status_code in (200, 416)
 
 
 def test_requests_that_come_together_share_a_pass(

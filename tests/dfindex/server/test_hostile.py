@@ -13,6 +13,7 @@ import time
 import urllib.request
 import zlib
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -170,6 +171,7 @@ def test_what_is_larger_than_the_limit_is_refused(small: TestClient) -> None:
 
 FORM = "multipart/form-data; boundary=B"
 PART = b"--B\r\nContent-Disposition: form-data"
+PART_OF_FILE = PART + b'; name="file"; filename="x.png"\r\n\r\n'
 INJECTED = b'; name="file"; filename="x\r\nSet-Cookie: a=b"\r\n\r\nx\r\n--B--\r\n'
 
 
@@ -186,6 +188,10 @@ INJECTED = b'; name="file"; filename="x\r\nSet-Cookie: a=b"\r\n\r\nx\r\n--B--\r\
         ("application/json", b"[" * 60_000),
         ("application/json", b'{"sample_id": 1e999}'),
         ("application/json", b'{"sample_id": NaN}'),
+        ("application/json", b'{"sample_id": 1, "min_score": NaN}'),
+        ("application/json", b'{"sample_id": 1, "min_score": -Infinity, "verify": false}'),
+        ("application/json", b'{"sample_id": 1, "max_fpr": 1e999}'),
+        ("application/json", b'{"sample_id": ' + b"7" * 5000 + b"}"),
         ("application/json", b"\xff\xfe"),
         ("application/json", b'{"sample_id": 1, "k": 99999999999999999999999}'),
         ("application/json", b"x" * 200_000),
@@ -207,6 +213,19 @@ def test_too_many_fields_are_refused(small: TestClient, home: Path) -> None:
     check(small, answer, (400,))
 
 
+@pytest.mark.parametrize(
+    "path", ["/samples/1/label", "/duplicates/decide", "/probes", "/probes/p/apply", "/login"]
+)
+def test_forms_of_any_size_are_refused(small: TestClient, path: str) -> None:
+    fields = {"label": "fake", "name": "p", "a": "1", "b": "2", "decision": "same", "token": "x"}
+    whole = small.post(path, data={**fields, "generator": "x" * (64 << 10)})
+    assert whole.status_code == (422 if path == "/probes/p/apply" else 413), whole.text
+    headers = {"content-type": "application/x-www-form-urlencoded"}
+    endless = small.post(path, content=(b"a=b&" * 4096 for _ in range(1000)), headers=headers)
+    assert endless.status_code == whole.status_code
+    jsonschema.validate(endless.json(), ERROR)
+
+
 def test_uploads_are_limited_a_minute(serve: Serve, home: Path) -> None:
     client = serve(allowance={"uploads_a_minute": 2})
     data = (home / "corpus" / "00002.png").read_bytes()
@@ -219,13 +238,12 @@ def test_uploads_are_limited_a_minute(serve: Serve, home: Path) -> None:
 
 def opened(port: int, claimed: int) -> socket.socket:
     """Begin an upload of so many bytes: the head of its request, and of its form."""
-    form = b'--B\r\nContent-Disposition: form-data; name="file"; filename="x.png"\r\n\r\n'
     head = (
         "POST /api/v1/search HTTP/1.1\r\nHost: localhost\r\n"
         f"Content-Type: multipart/form-data; boundary=B\r\nContent-Length: {claimed}\r\n\r\n"
     )
     sender = socket.create_connection(("127.0.0.1", port), timeout=60)
-    sender.sendall(head.encode() + form)
+    sender.sendall(head.encode() + PART_OF_FILE)
     return sender
 
 
@@ -248,6 +266,23 @@ def test_an_upload_that_trickles_is_ended(listen: Callable[..., int]) -> None:
         status, said = answered(sender)
     assert status == 408
     jsonschema.validate(said, ERROR)
+
+
+def test_uploads_that_stop_on_their_way_make_room(listen: Callable[..., int], home: Path) -> None:
+    port = listen()
+    data = (home / "corpus" / "00002.png").read_bytes()
+    end = b"\r\n--B--\r\n"
+    with ExitStack() as senders:
+        stopped = [senders.enter_context(opened(port, 1 << 20)) for _ in range(100)]
+        time.sleep(0.5)
+        for _ in range(5):
+            with opened(port, len(PART_OF_FILE) + len(data) + len(end)) as person:
+                person.sendall(data + end)
+                status, said = answered(person)
+            assert (status, said["hits"][0]["verdict"]) == (200, "exact")
+        status, said = answered(stopped[0])
+        assert status == 408
+        jsonschema.validate(said, ERROR)
 
 
 def test_uploads_that_are_cut_off_leave_nothing_behind(
