@@ -82,20 +82,32 @@ class AnnCache:
 
     def intact(self, info: AnnInfo) -> bool:
         """Tell whether a cached index is there, byte for byte as it was written."""
-        path = self._faiss(info.generation)
-        return path.exists() and file_sha256(path) == info.faiss_sha256
+        try:
+            return file_sha256(self._faiss(info.generation)) == info.faiss_sha256
+        except FileNotFoundError:
+            return False
 
     def drop(self) -> None:
         """Delete every cached index."""
         for path in self._folder.glob("*"):
             path.unlink()
 
+    def problems(self) -> list[str]:
+        """Return what is wrong with any cached index."""
+        found = []
+        for path in sorted(self._folder.glob("*.json")):
+            try:
+                if not self.intact(_info(path)):
+                    found.append(f"{path.with_suffix('.faiss')} does not match its checksum")
+            except (IndexDamagedError, TypeError, KeyError) as error:
+                found.append(str(error))
+        return found
+
     def _infos(self) -> list[AnnInfo]:
         infos = []
         for path in sorted(self._folder.glob("*.json"), reverse=True):
             try:
-                value = read_sealed_json(path)
-                infos.append(AnnInfo(**{**value, "segments": tuple(value["segments"])}))
+                infos.append(_info(path))
             except (IndexDamagedError, TypeError, KeyError):
                 continue  # a cache that cannot be trusted is no cache
         return infos
@@ -107,3 +119,8 @@ class AnnCache:
 
     def _faiss(self, generation: int) -> Path:
         return self._folder / f"{generation:012d}.faiss"
+
+
+def _info(path: Path) -> AnnInfo:
+    value = read_sealed_json(path)
+    return AnnInfo(**{**value, "segments": tuple(value["segments"])})

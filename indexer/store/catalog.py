@@ -154,6 +154,26 @@ class Catalog:
         """How many commits the index has seen."""
         return self.number("generation")
 
+    def ids_in(self, segment: int) -> Int64:
+        """Return the id of the sample in each row of a segment, those of dead ones too."""
+        return self.columns(
+            "SELECT sample_id FROM embeddings WHERE segment = ? ORDER BY row", [segment]
+        )[0]
+
+    def contents_of(self, segment: int) -> list[str]:
+        """Return the SHA-256 of the sample in each row of a segment."""
+        rows = self.query(
+            "SELECT s.sha256 FROM embeddings e LEFT JOIN samples s ON s.id = e.sample_id "
+            "WHERE e.segment = ? ORDER BY e.row",
+            [segment],
+        )
+        return [sha256 for (sha256,) in rows]
+
+    def dropped(self) -> dict[int, int]:
+        """Return the segments whose files are still to be deleted, by the generation that did."""
+        rows = self.query("SELECT value FROM meta WHERE key = 'dropped'")
+        return {int(id_): at for id_, at in json.loads(rows[0][0]).items()} if rows else {}
+
     def media_counts(self) -> MediaCounts:
         """Count files by what became of them."""
         seen, indexed, failed, missing = self.query(
@@ -219,6 +239,15 @@ class Catalog:
         )
         names = ("path", "sha256", "reason", "message", "at")
         return [Failure(**dict(zip(names, row, strict=True))) for row in rows]
+
+    def live(self, ids: Sequence[int]) -> set[int]:
+        """Return which of some ids are those of live samples."""
+        rows = self.query(
+            "SELECT id FROM samples WHERE id IN (SELECT unnest($ids::BIGINT[])) "
+            "AND id NOT IN (SELECT sample_id FROM tombstones)",
+            {"ids": list(ids)},
+        )
+        return {id_ for (id_,) in rows}
 
     def tombstones(self) -> Int64:
         """Return the ids (n,) int64 of deleted samples that segments still hold."""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
 from indexer.corpus import FoundFile
+from indexer.errors import StoreError
 from indexer.store.catalog import Catalog, SegmentRecord
 from indexer.store.file_table import FailedFile, FileTable
 from indexer.store.roots import locate
@@ -38,7 +39,7 @@ class Changes:
     """What one commit makes visible, all of it or nothing.
 
     ``rows`` are those of ``segment``; ``files`` are all paths whose content is indexed now, those
-    of the rows among them.
+    of the rows among them. ``dead`` are ids of rows that are deleted samples.
     """
 
     segment: SegmentRecord | None = None
@@ -46,6 +47,7 @@ class Changes:
     files: Sequence[LinkedFile] = ()
     failed: Sequence[FailedFile] = ()
     labels: dict[str, Label] = field(default_factory=dict)
+    dead: Sequence[int] = ()
 
 
 class WritableCatalog(Catalog):
@@ -76,13 +78,15 @@ class WritableCatalog(Catalog):
                 self.advance("generation", 1)
                 self.query("COMMIT")
             except BaseException:
-                self.query("ROLLBACK")
+                with suppress(StoreError):  # the first error says more
+                    self.query("ROLLBACK")
                 raise
 
     def advance(self, key: str, step: int) -> int:
         """Raise a counter by ``step`` and return what it was before."""
-        before = self.number(key)
-        self.query("UPDATE meta SET value = ? WHERE key = ?", [str(before + step), key])
+        with self.exclusively():
+            before = self.number(key)
+            self.query("UPDATE meta SET value = ? WHERE key = ?", [str(before + step), key])
         return before
 
     def add_space(self, spec: EncoderSpec, codec: bytes, *, loaded_from: str) -> None:
@@ -106,6 +110,15 @@ class WritableCatalog(Catalog):
             self.files.put_failed(changes.failed)
             self._insert_labels(changes.labels)
             self._bury_without_path(replaced)
+            self.bury(changes.dead)
+
+    def bury(self, ids: Sequence[int]) -> None:
+        """Take samples for deleted; to be called within a transaction."""
+        self.query(
+            "INSERT INTO tombstones SELECT id FROM samples "
+            "WHERE id IN (SELECT unnest($ids::BIGINT[])) ON CONFLICT DO NOTHING",
+            {"ids": list(ids)},
+        )
 
     def remove_paths(self, raws: Sequence[bytes]) -> int:
         """Forget files; samples left without one get a tombstone. Return how many files."""
@@ -148,6 +161,14 @@ class WritableCatalog(Catalog):
                 self._insert_segment_record(record)
                 self._insert_embeddings(record, list(ids))
             self._forget_dead()
+            at = self.generation + 1
+            self.note_dropped(self.dropped() | dict.fromkeys(old, at))
+
+    def note_dropped(self, segments: Mapping[int, int]) -> None:
+        """Remember the segments whose files are still to be deleted."""
+        self.query(
+            "INSERT OR REPLACE INTO meta VALUES ('dropped', ?)", [json.dumps(dict(segments))]
+        )
 
     def _forget_dead(self) -> None:
         self.query(

@@ -10,14 +10,15 @@ import numpy as np
 
 from indexer.store.ann_cache import AnnCache
 from indexer.store.catalog import SegmentRecord
+from indexer.store.leftovers import delete_dropped
 from indexer.store.segments import (
     Segment,
     SegmentInfo,
     SegmentRow,
-    remove_segment,
     segment_bytes,
     write_segment,
 )
+from indexer.store.space import open_segment
 from indexer.store.writer import IndexWriter
 from indexer.types import Float32, UInt8
 
@@ -65,8 +66,7 @@ def _compact_space(writer: IndexWriter, space: str) -> int:
     writer.catalog.swap_segments([one.id for one in old], new)
     AnnCache(folder.ann).drop()
     writer.publish()
-    for one in old:
-        remove_segment(folder.segments, one.id)
+    delete_dropped(writer.folder, writer.catalog)
     return sum(one.rows for one in old) - sum(record.rows for record, _ in new)
 
 
@@ -139,7 +139,7 @@ def _batches(
     """Yield the live rows of some segments in batches of at most `FULL_ROWS`."""
     batch: _Kept | None = None
     for record in records:
-        segment = Segment(writer.folder.space(record.space).segments, record.id)
+        segment = open_segment(writer.catalog, writer.folder.space(record.space), record.id)
         kept = _Kept.of(segment, dead)
         if not kept.rows:
             continue

@@ -13,7 +13,7 @@ from duckdb import DuckDBPyConnection
 from indexer.corpus import as_text
 from indexer.disk import code_in, way_out
 from indexer.errors import IndexDamagedError, IndexFormatError, IndexLockedError, StoreError
-from indexer.store.durable import TEMPORARY_SUFFIX, sync_folder
+from indexer.store.durable import TEMPORARY_SUFFIX, sync_file, sync_folder
 
 # Readable by every DuckDB that dfindex supports, so that an upgrade of the library never
 # turns a user's index into one that the version beside it cannot open.
@@ -58,8 +58,9 @@ def publish(connection: DuckDBPyConnection, target: Path) -> None:
     temporary.unlink(missing_ok=True)
     try:
         with translated(target):
-            _copy(connection, temporary)
-        _sync(temporary)
+            connection.execute("CHECKPOINT catalog")
+            copy_to(connection, temporary)
+        sync_file(temporary)
         temporary.replace(target)
     except BaseException:
         temporary.unlink(missing_ok=True)
@@ -67,13 +68,26 @@ def publish(connection: DuckDBPyConnection, target: Path) -> None:
     sync_folder(target.parent)
 
 
-def _copy(connection: DuckDBPyConnection, target: Path) -> None:
-    connection.execute("CHECKPOINT catalog")
+def copy_to(connection: DuckDBPyConnection, target: Path) -> None:
+    """Copy all rows of a connection's database into a new file."""
+    _into(connection, target, "COPY FROM DATABASE catalog TO snapshot")
+
+
+def copy_table(connection: DuckDBPyConnection, target: Path, table: str) -> None:
+    """Copy the rows of one table into the same, empty, table of another database file."""
+    _into(
+        connection,
+        target,
+        f'INSERT INTO snapshot."{table}" BY NAME SELECT * FROM catalog."{table}"',
+    )
+
+
+def _into(connection: DuckDBPyConnection, target: Path, statement: str) -> None:
     connection.execute(
         f"ATTACH '{_quoted(target)}' AS snapshot (STORAGE_VERSION '{STORAGE_VERSION}')"
     )
     try:
-        connection.execute("COPY FROM DATABASE catalog TO snapshot")
+        connection.execute(statement)
     except duckdb.Error:
         with suppress(duckdb.Error):  # the first error says more
             connection.execute("DETACH snapshot")
@@ -129,8 +143,3 @@ def _quoted(path: Path) -> str:
             "from there"
         ) from error
     return str(path).replace("'", "''")
-
-
-def _sync(path: Path) -> None:
-    with path.open("rb+") as file:
-        os.fsync(file.fileno())

@@ -2,26 +2,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from indexer.errors import IndexDamagedError, IndexLockedError, StoreError
 from indexer.store.ann_cache import AnnCache
-from indexer.store.catalog import Catalog, SpaceRow
-from indexer.store.durable import read_sealed_json
-from indexer.store.layout import IndexFolder
+from indexer.store.catalog import Catalog, SegmentRecord, SpaceRow
+from indexer.store.database_check import DatabaseState, look
+from indexer.store.durable import file_sha256, unreadable
+from indexer.store.layout import IndexFolder, SpaceFolder
+from indexer.store.ledger import kept_ledger
 from indexer.store.opening import open_catalog
 from indexer.store.presence import FilesRead
-from indexer.store.segments import Segment
+from indexer.store.quarantine import Quarantined, quarantined
+from indexer.store.segments import segment_path
+from indexer.store.space import check_spec, open_segment
+
+_AWAY = DatabaseState(problem="is missing")
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that is wrong: where, what, and whether `repair` mends it without loss."""
+    """One thing that is wrong: where, what, and what `repair` cannot bring back.
+
+    What is ``unreadable`` may be whole: no permission, or a disk that fails. Nothing is repaired
+    until it can be read.
+    """
 
     path: str
     problem: str
     loses: str = ""
+    unreadable: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +62,7 @@ class Examination:
     actions: list[str] = field(default_factory=list)
     segments: int = 0
     quarantined: int = 0
+    quarantine: list[Quarantined] = field(default_factory=list)
     heads: list[HeadCheck] = field(default_factory=list)
     files: FilesRead | None = None
 
@@ -57,77 +71,115 @@ class Examination:
         """Whether nothing is wrong."""
         return not self.findings
 
+    def count_quarantine(self, folder: IndexFolder) -> None:
+        """Note what lies in quarantine by now."""
+        self.quarantine = quarantined(folder)
+        self.quarantined = sum(len(one.files) for one in self.quarantine)
+
+    @contextmanager
+    def noting(self, path: Path, loses: str = "") -> Iterator[None]:
+        """Note an error that is met with a file as a finding."""
+        try:
+            yield
+        except IndexDamagedError as error:
+            self.findings.append(Finding(str(path), str(error), loses))
+        except StoreError as error:
+            self.findings.append(Finding(str(path), str(error), unreadable=True))
+
+
+@dataclass(frozen=True)
+class Catalogs:
+    """The states of the writer's catalog, None while a writer has it, and of the published one."""
+
+    ours: DatabaseState | None
+    published: DatabaseState
+
 
 def examine(path: Path) -> Examination:
     """Check every file of an index against its checksums; change nothing."""
-    folder = IndexFolder(path)
+    return look_over(IndexFolder(path))[0]
+
+
+def look_over(folder: IndexFolder) -> tuple[Examination, Catalogs]:
+    """Check every file of an index; return what was found, and how its catalogs are."""
     result = Examination()
-    result.quarantined = len(list(folder.quarantine.glob("*")))
-    catalog = None
-    for file in (folder.published, folder.catalog):
-        opened = open_whole(file, result)
-        if opened is not None and catalog is None:
-            catalog = opened
-        elif opened is not None:
-            opened.close()
-    if catalog is None:
-        return result
-    for row in catalog.spaces():
-        _examine_space(folder, row, catalog, result)
-    catalog.close()
-    return result
+    result.count_quarantine(folder)
+    catalogs = Catalogs(_look(folder.catalog, result), _look(folder.published, result) or _AWAY)
+    newest = newest_readable(folder, catalogs)
+    known = set() if newest is None else _examine_known(folder, newest, result)
+    for space in sorted(folder.spaces.glob("*")):
+        if space.name not in known:
+            _examine_unknown(SpaceFolder(space), result)
+    with result.noting(folder.ledger):
+        kept_ledger(folder)
+    return result, catalogs
 
 
-def open_whole(file: Path, result: Examination) -> Catalog | None:
-    """Open a catalog and read all of it, or note in ``result`` why that cannot be done."""
-    if not file.exists():
-        result.findings.append(Finding(str(file), "is missing"))
-        return None
+def newest_readable(folder: IndexFolder, catalogs: Catalogs) -> Path | None:
+    """Return the catalog with the most commits among those that can be read, the writer's first."""
+    readable = [
+        (state.generation, file)
+        for file, state in ((folder.catalog, catalogs.ours), (folder.published, catalogs.published))
+        if state is not None and state.generation is not None
+    ]
+    return max(readable, key=lambda one: one[0], default=(0, None))[1]
+
+
+def _look(file: Path, result: Examination) -> DatabaseState | None:
+    """Look at a catalog; None where a writer has it: its published copy is what there is."""
+    state = _AWAY
+    with result.noting(file):
+        try:
+            state = look(file)
+        except IndexLockedError:
+            return None
+        if state.problem:
+            raise IndexDamagedError(state.problem)
+    return state
+
+
+def _examine_known(folder: IndexFolder, file: Path, result: Examination) -> set[str]:
+    """Check what a catalog knows of; return its spaces."""
+    catalog = open_catalog(file)
     try:
-        catalog = open_catalog(file)
-    except IndexLockedError:
-        return None  # a writer has it: its published copy is what there is to look at
-    except StoreError as error:
-        result.findings.append(Finding(str(file), str(error)))
-        return None
-    try:
-        names = [name for (name,) in catalog.query("SELECT table_name FROM duckdb_tables()")]
-        for name in names:
-            catalog.query(f'SELECT count(*), bit_xor(hash(COLUMNS(*))) FROM "{name}"')
-    except StoreError as error:
-        result.findings.append(Finding(str(file), str(error)))
+        rows = catalog.spaces()
+        for row in rows:
+            _examine_space(folder.space(row.fingerprint), row, catalog, result)
+    finally:
         catalog.close()
-        return None
-    return catalog
+    return {row.fingerprint for row in rows}
 
 
 def _examine_space(
-    folder: IndexFolder, row: SpaceRow, catalog: Catalog, result: Examination
+    space: SpaceFolder, row: SpaceRow, catalog: Catalog, result: Examination
 ) -> None:
-    space = folder.space(row.fingerprint)
-    try:
-        read_sealed_json(space.spec)
-    except IndexDamagedError as error:
-        result.findings.append(Finding(str(space.spec), str(error)))
-    if not space.codec.exists() or space.codec.read_bytes() != catalog.patch_codec(row.fingerprint):
-        result.findings.append(Finding(str(space.codec), "differs from the catalog's copy"))
-    records = catalog.segments(row.fingerprint)
-    for record in records:
+    with result.noting(space.spec):
+        check_spec(space, row)
+    with result.noting(space.codec), unreadable(space.codec):
+        if space.codec.read_bytes() != catalog.patch_codec(row.fingerprint):
+            raise IndexDamagedError(f"{space.codec} differs from the catalog's copy")
+    for record in catalog.segments(row.fingerprint):
         result.segments += 1
-        problem = segment_problem(space.segments, record.id)
-        if problem:
-            result.findings.append(
-                Finding(f"{space.segments}/{record.id:012d}", problem, f"{record.rows} embeddings")
-            )
-    info = AnnCache(space.ann).newest([record.id for record in records])
-    if info is not None and not AnnCache(space.ann).intact(info):
-        result.findings.append(Finding(str(space.ann), "the nearest-neighbour cache is damaged"))
+        with result.noting(segment_path(space.segments, record.id), f"{record.rows} embeddings"):
+            check_segment(space, record, catalog)
+    for problem in AnnCache(space.ann).problems():
+        result.findings.append(Finding(str(space.ann), problem))
 
 
-def segment_problem(folder: Path, segment: int) -> str:
-    """Return what is wrong with a segment's files, or nothing."""
-    try:
-        Segment(folder, segment).verify()
-    except IndexDamagedError as error:
-        return str(error)
-    return ""
+def check_segment(space: SpaceFolder, record: SegmentRecord, catalog: Catalog) -> None:
+    """Read a segment whole; raise IndexDamagedError where it is not the one the catalog knows."""
+    segment = open_segment(catalog, space, record.id)
+    segment.verify()
+    if [row.sha256 for row in segment.rows()] != catalog.contents_of(record.id):
+        raise IndexDamagedError(
+            f"{segment_path(space.segments, record.id)} holds other contents than the catalog "
+            "knows in it; run dfindex doctor --repair"
+        )
+
+
+def _examine_unknown(space: SpaceFolder, result: Examination) -> None:
+    """Note what cannot be read of a space that no catalog knows: `repair` may adopt it."""
+    for path in sorted(space.path.rglob("*")):
+        if not path.is_dir():
+            with result.noting(path), unreadable(path):
+                file_sha256(path)

@@ -8,7 +8,7 @@ import numpy as np
 
 from indexer.store.catalog import Catalog
 from indexer.store.layout import SpaceFolder
-from indexer.store.segments import Segment
+from indexer.store.space import open_segment
 from indexer.types import Float32
 
 
@@ -16,6 +16,7 @@ class HeadOutputs:
     """Finds logits by a picture's SHA-256, and class tokens with their logits for all samples."""
 
     def __init__(self, catalog: Catalog, space: str, folder: SpaceFolder, dim: int) -> None:
+        self._catalog = catalog
         self._folder = folder
         self._dim = dim
         self._rows: dict[int, Float32 | None] = {}
@@ -45,11 +46,12 @@ class HeadOutputs:
     def batches(self) -> Iterator[tuple[Float32, Float32]]:
         """Yield class tokens (n, dim) and logits (n, labels), segment by segment, keeping none."""
         for segment in self._segments:
-            rows = Segment(self._folder.segments, segment).head_rows()
+            rows = open_segment(self._catalog, self._folder, segment).head_rows()
             if rows is not None:
                 yield rows[:, : self._dim], rows[:, self._dim :]
 
     def _of(self, segment: int) -> Float32 | None:
         if segment not in self._rows:
-            self._rows[segment] = Segment(self._folder.segments, segment).head_rows()
+            rows = open_segment(self._catalog, self._folder, segment).head_rows()
+            self._rows[segment] = rows
         return self._rows[segment]

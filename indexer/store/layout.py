@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 # What a folder may hold in which an index is to be made: traces of one, and a new disk's own.
-_OURS = ("LOCK", "lost+found", "probes", "published", "quarantine")
+_OURS = ("LOCK", "READERS", "lost+found", "probes", "published", "quarantine")
 
 
 @dataclass(frozen=True)
@@ -56,6 +56,21 @@ class IndexFolder:
     def published(self) -> Path:
         """The snapshot that readers open."""
         return self.path / "published" / "catalog.duckdb"
+
+    @property
+    def ledger(self) -> Path:
+        """What of the segments was alive when the snapshot was made."""
+        return self.path / "published" / "ledger.json"
+
+    @property
+    def readers(self) -> Path:
+        """The file in which readers lock the generation they read."""
+        return self.path / "READERS"
+
+    @property
+    def probes(self) -> Path:
+        """The folder of the probes."""
+        return self.path / "probes"
 
     @property
     def spaces(self) -> Path:

@@ -9,12 +9,13 @@ from pathlib import Path
 
 import numpy as np
 
-from indexer.errors import FilterError, StoreError
+from indexer.errors import FilterError, IndexDamagedError
 from indexer.store.catalog import Catalog
 from indexer.store.durable import (
     file_sha256,
     read_sealed_json,
     replace_file,
+    unreadable,
     write_sealed_json,
 )
 from indexer.types import FloatArray, Int64
@@ -53,15 +54,12 @@ def load_scores(folder: Path) -> ProbeScores | None:
         return None
     seal = read_sealed_json(folder / _SEAL)
     path = folder / _VALUES
-    try:
-        if file_sha256(path) != seal["sha256"]:
-            raise _damaged(path)
-        with np.load(path, allow_pickle=False) as values:
-            return ProbeScores(
-                ids=values["ids"], scores=values["scores"], spaces=tuple(seal["spaces"])
-            )
-    except (OSError, KeyError, ValueError) as error:
-        raise _damaged(path) from error
+    with unreadable(path):
+        data = path.read_bytes()
+    if hashlib.sha256(data).hexdigest() != seal["sha256"]:
+        raise _damaged(path)
+    with np.load(io.BytesIO(data), allow_pickle=False) as values:
+        return ProbeScores(ids=values["ids"], scores=values["scores"], spaces=tuple(seal["spaces"]))
 
 
 def scores_stamp(index: Path) -> ScoresStamp:
@@ -114,7 +112,7 @@ def _check_complete(catalog: Catalog, name: str, kept: ProbeScores) -> None:
         )
 
 
-def _damaged(path: Path) -> StoreError:
-    return StoreError(
+def _damaged(path: Path) -> IndexDamagedError:
+    return IndexDamagedError(
         f"{path} does not match its checksum; run dfindex probe apply {path.parent.name} again"
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from indexer.closing import Closing
@@ -9,6 +10,7 @@ from indexer.errors import IndexNotFoundError, UsageError
 from indexer.store.catalog import SpaceRow
 from indexer.store.layout import IndexFolder
 from indexer.store.opening import open_catalog
+from indexer.store.readers import ReaderLock
 from indexer.store.space import Space
 
 
@@ -26,11 +28,26 @@ class IndexReader(Closing):
                 f"there is no index at {path}; expected a folder made by dfindex build; "
                 "build one, or name another with --index"
             )
-        self.catalog = open_catalog(self.folder.published)
+        self._open()
 
     def close(self) -> None:
         """Let go of the snapshot."""
         self.catalog.close()
+        self._lock.close()
+
+    def _open(self) -> None:
+        """Open the snapshot, and keep its segments from being deleted by a compaction."""
+        while True:
+            before = self.folder.published.stat()
+            self.catalog = open_catalog(self.folder.published)
+            try:
+                self._lock = ReaderLock(self.folder, self.catalog.generation)
+                if os.path.samestat(before, self.folder.published.stat()):
+                    return
+            except BaseException:
+                self.catalog.close()
+                raise
+            self.close()  # another was published before the lock was there
 
     def spaces(self) -> list[SpaceRow]:
         """Return all spaces, the oldest first."""

@@ -1,220 +1,183 @@
-"""Mend an index from what is still whole."""
+"""Repair an index from what is still whole; nothing that was removed comes back by it."""
 
 from __future__ import annotations
 
-import json
-import os
-from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
-from indexer.corpus import FoundFile, as_text
-from indexer.errors import StoreError
+from indexer.errors import IndexDamagedError, StoreError
+from indexer.store.adoption import Buried, adopt, as_indexed, raise_counter
 from indexer.store.ann_cache import AnnCache
-from indexer.store.catalog import Catalog, SegmentRecord
-from indexer.store.changes import Changes, LinkedFile, WritableCatalog
-from indexer.store.database import attach, publish
-from indexer.store.durable import read_sealed_json, replace_file, write_sealed_json
-from indexer.store.examination import Examination, Finding, examine, open_whole, segment_problem
-from indexer.store.layout import IndexFolder
+from indexer.store.catalog import SegmentRecord
+from indexer.store.changes import WritableCatalog
+from indexer.store.database import publish
+from indexer.store.durable import read_sealed_json, replace_file, unreadable, write_sealed_json
+from indexer.store.examination import Examination, Finding, check_segment, look_over
+from indexer.store.layout import IndexFolder, SpaceFolder
+from indexer.store.ledger import Ledger, keep_ledger, kept_ledger
+from indexer.store.leftovers import clean_up
 from indexer.store.lock import WriterLock
-from indexer.store.opening import upgraded
 from indexer.store.patch_codec import PatchCodec
 from indexer.store.quarantine import quarantine
-from indexer.store.rooting import common_folders
-from indexer.store.segments import Segment, SegmentRow, segment_bytes
+from indexer.store.restoration import restored
 from indexer.types import EncoderSpec
 
 
 def repair(path: Path) -> Examination:
-    """Mend an index: restore its catalog, drop what is damaged, adopt what was lost.
+    """Repair an index: restore its catalog, drop what is damaged, adopt what a lost commit left.
 
     Damaged files go to quarantine; nothing is deleted but caches. What cannot be restored is
-    said in the findings, and is embedded again by the next `dfindex build`.
+    said in the findings, and is embedded again by the next `dfindex build`. Raise StoreError
+    before anything is changed where a file cannot be read for another reason than damage.
     """
     folder = IndexFolder(path)
     if not folder.exists():
         raise StoreError(f"there is no index at {path} to repair")
     with WriterLock(path):
-        result = examine(path)
-        catalog = _restore_catalog(folder, result)
-        try:
-            for fingerprint in _space_folders(folder):
-                _repair_space(folder, fingerprint, catalog, result)
-            _forget_files_without_embedding(catalog, result)
-            publish(catalog.connection, folder.published)
-        finally:
-            catalog.close()
+        result, catalogs = look_over(folder)
+        _refuse_unreadable(result)
+        with restored(folder, catalogs, result) as catalog:
+            _Repair(folder, catalog, result).run()
+        result.count_quarantine(folder)
     return result
 
 
-def _restore_catalog(folder: IndexFolder, result: Examination) -> WritableCatalog:
-    """Open the newest catalog that is whole; start an empty one where none is."""
-    whole = {
-        file: opened.generation
-        for file in (folder.catalog, folder.published)
-        if (opened := _opened_and_closed(file)) is not None
-    }
-    best = max(whole, key=lambda file: whole[file], default=None)
-    if best != folder.catalog:
-        for file in (folder.catalog, folder.catalog.with_name(folder.catalog.name + ".wal")):
-            if file.exists():
-                result.actions.append(f"moved {file} to {quarantine(folder, file)}")
-        if best is not None:
-            whole_bytes = best.read_bytes()
-            replace_file(folder.catalog, lambda file: file.write(whole_bytes))
-            result.actions.append(f"restored the catalog from {best}")
-        else:
-            result.actions.append("started a new catalog; labels and decisions are lost")
-    if best != folder.published and folder.published.exists():
-        folder.published.unlink()
-    connection = attach(folder.catalog, read_only=False)
-    return upgraded(connection, folder.catalog)
+def _refuse_unreadable(result: Examination) -> None:
+    for finding in result.findings:
+        if finding.unreadable:
+            raise StoreError(f"{finding.problem}; nothing was repaired, since it may be whole")
 
 
-@dataclass(frozen=True)
-class _Whole:
-    generation: int
+class _Repair:
+    """Works on a catalog that is whole."""
+
+    def __init__(self, folder: IndexFolder, catalog: WritableCatalog, result: Examination) -> None:
+        self._folder = folder
+        self._catalog = catalog
+        self._result = result
+        self._ledger = _ledger(folder)
+        self._next_id = catalog.number("next_id")
+        self._next_segment = catalog.number("next_segment")
+        self._anew = self._next_segment == 1
+
+    def run(self) -> None:
+        """Repair the spaces, and publish the catalog."""
+        self._apply_ledger()
+        for path in sorted(self._folder.spaces.glob("*")):
+            if path.is_dir():
+                self._repair_space(SpaceFolder(path))
+        self._forget_files_without_embedding()
+        self._folder.readers.touch()
+        keep_ledger(self._folder, Ledger.of(self._catalog))
+        publish(self._catalog.connection, self._folder.published)
+        clean_up(self._folder, self._catalog)
+
+    def _apply_ledger(self) -> None:
+        """Let what a newer generation than the catalog's took for deleted stay so."""
+        ledger = self._ledger
+        if ledger is not None and ledger.generation > self._catalog.generation:
+            with self._catalog.transaction():
+                self._catalog.bury(ledger.dead)
+            for key in ("generation", "next_id", "next_segment"):
+                raise_counter(self._catalog, key, getattr(ledger, key))
+
+    def _repair_space(self, space: SpaceFolder) -> None:
+        rows = {row.fingerprint: row for row in self._catalog.spaces()}
+        fingerprint = space.path.name
+        if AnnCache(space.ann).problems():
+            AnnCache(space.ann).drop()
+        if fingerprint in rows:
+            write_sealed_json(space.spec, {"encoder": rows[fingerprint].encoder.to_json()})
+            codec = self._catalog.patch_codec(fingerprint)
+            replace_file(space.codec, lambda file: file.write(codec))
+        elif not self._adopt_space(space):
+            return
+        for record in self._catalog.segments(fingerprint):
+            try:
+                check_segment(space, record, self._catalog)
+            except IndexDamagedError:
+                self._drop_segment(space, record)
+        known = {record.id for record in self._catalog.segments(fingerprint)}
+        # The newest first: should two hold the same, the later one was to replace the other.
+        for path in sorted(space.segments.glob("*.ids"), reverse=True):
+            if path.stem.isdecimal() and int(path.stem) not in known:
+                self._adopt_segment(fingerprint, int(path.stem))
+
+    def _adopt_space(self, space: SpaceFolder) -> bool:
+        try:
+            encoder = EncoderSpec.from_json(read_sealed_json(space.spec)["encoder"])
+            with unreadable(space.codec):
+                codec = space.codec.read_bytes()
+            PatchCodec.from_bytes(codec)
+            if encoder.fingerprint != space.path.name:
+                raise IndexDamagedError(f"{space.spec} describes another encoder")
+        except (IndexDamagedError, KeyError, ValueError, TypeError) as error:
+            self._result.findings.append(Finding(str(space.path), str(error), "the whole space"))
+            return False
+        self._catalog.add_space(encoder, codec, loaded_from=encoder.name)
+        self._result.actions.append(f"adopted the space {encoder.space} from {space.spec}")
+        return True
+
+    def _drop_segment(self, space: SpaceFolder, record: SegmentRecord) -> None:
+        with self._catalog.transaction():
+            self._catalog.query("DELETE FROM embeddings WHERE segment = ?", [record.id])
+            self._catalog.query("DELETE FROM segments WHERE id = ?", [record.id])
+        files = sorted(space.segments.glob(f"{record.id:012d}.*"))
+        where = f", now in quarantine {quarantine(self._folder, files)}" if files else ""
+        self._result.actions.append(
+            f"dropped the damaged segment {record.id} of {record.rows} embeddings{where}"
+        )
+
+    def _adopt_segment(self, fingerprint: str, number: int) -> None:
+        """Adopt what a lost commit left behind; whatever else is not known was dropped by one."""
+        if not self._may_be_adopted(number):
+            return
+        try:
+            rows = adopt(self._folder, fingerprint, number, self._catalog, self._buried())
+        except IndexDamagedError:
+            return  # `clean_up` moves it to quarantine
+        self._result.actions.append(f"adopted the segment {number} of {rows} embeddings")
+
+    def _may_be_adopted(self, number: int) -> bool:
+        ledger = self._ledger
+        if ledger is not None and ledger.next_segment > self._next_segment:
+            return number in ledger.segments or number >= ledger.next_segment
+        return number >= self._next_segment
+
+    def _buried(self) -> Buried:
+        """Return which rows of a segment that is to be adopted are deleted samples.
+
+        Beside a catalog of an older state those are its ids that it has no more. Without one the
+        ledger says it; without either, only what lies in the corpus as it was indexed is taken.
+        """
+        dead = set(self._ledger.dead) if self._ledger else set()
+        if not self._anew:
+            return lambda row: (
+                row.id in dead or (row.id < self._next_id and not self._catalog.live([row.id]))
+            )
+        if self._ledger is None:
+            return lambda row: as_indexed(row, self._folder) is not True
+        return lambda row: row.id in dead or as_indexed(row, self._folder) is False
+
+    def _forget_files_without_embedding(self) -> None:
+        """Forget files whose embeddings are lost, so that the next build sees them as new."""
+        catalog = self._catalog
+        with catalog.transaction():
+            catalog.query("DELETE FROM samples WHERE id NOT IN (SELECT sample_id FROM embeddings)")
+            catalog.query("DELETE FROM tombstones WHERE sample_id NOT IN (SELECT id FROM samples)")
+            files = catalog.query(
+                "SELECT raw FROM paths WHERE state = 'indexed' AND sha256 NOT IN (SELECT sha256 "
+                "FROM samples WHERE id NOT IN (SELECT sample_id FROM tombstones))"
+            )
+            catalog.files.forget([bytes(raw) for (raw,) in files])
+        if files:
+            self._result.actions.append(
+                f"forgot {len(files)} files whose embeddings are lost; dfindex build embeds them "
+                "again"
+            )
 
 
-def _opened_and_closed(file: Path) -> _Whole | None:
-    catalog = open_whole(file, Examination())
-    if catalog is None:
-        return None
+def _ledger(folder: IndexFolder) -> Ledger | None:
     try:
-        return _Whole(catalog.generation)
-    finally:
-        catalog.close()
-
-
-def _space_folders(folder: IndexFolder) -> list[str]:
-    return sorted(path.name for path in folder.spaces.glob("*") if path.is_dir())
-
-
-def _repair_space(
-    folder: IndexFolder, fingerprint: str, catalog: WritableCatalog, result: Examination
-) -> None:
-    space = folder.space(fingerprint)
-    AnnCache(space.ann).drop()
-    rows = {row.fingerprint: row for row in catalog.spaces()}
-    if fingerprint in rows:
-        write_sealed_json(space.spec, {"encoder": rows[fingerprint].encoder.to_json()})
-        codec = catalog.patch_codec(fingerprint)
-        replace_file(space.codec, lambda file: file.write(codec))
-    elif not _adopt_space(space.spec, space.codec, catalog, result):
-        return
-    for record in catalog.segments(fingerprint):
-        if segment_problem(space.segments, record.id):
-            _drop_segment(folder, record, catalog, result)
-    known = {record.id for record in catalog.segments(fingerprint)}
-    for path in sorted(space.segments.glob("*.ids")):
-        if path.stem.isdigit() and int(path.stem) not in known:
-            _adopt_segment(folder, fingerprint, int(path.stem), catalog, result)
-
-
-def _adopt_space(spec: Path, codec: Path, catalog: WritableCatalog, result: Examination) -> bool:
-    try:
-        encoder = EncoderSpec.from_json(read_sealed_json(spec)["encoder"])
-        PatchCodec.from_bytes(codec.read_bytes())
-    except (StoreError, OSError, KeyError, ValueError, TypeError) as error:
-        result.findings.append(Finding(str(spec.parent), str(error), "the whole space"))
-        return False
-    catalog.add_space(encoder, codec.read_bytes(), loaded_from=encoder.name)
-    result.actions.append(f"adopted the space {encoder.space} from {spec}")
-    return True
-
-
-def _drop_segment(
-    folder: IndexFolder, record: SegmentRecord, catalog: WritableCatalog, result: Examination
-) -> None:
-    base = folder.space(record.space).segments
-    with catalog.transaction():
-        catalog.query("DELETE FROM embeddings WHERE segment = ?", [record.id])
-        catalog.query("DELETE FROM segments WHERE id = ?", [record.id])
-    for path in sorted(base.glob(f"{record.id:012d}.*")):
-        quarantine(folder, path)
-    result.actions.append(f"dropped the damaged segment {record.id} of {record.rows} embeddings")
-
-
-def _adopt_segment(
-    folder: IndexFolder,
-    fingerprint: str,
-    segment: int,
-    catalog: WritableCatalog,
-    result: Examination,
-) -> None:
-    """Bring a whole segment that the catalog does not know back into it."""
-    base = folder.space(fingerprint).segments
-    if segment_problem(base, segment):
-        return
-    reader = Segment(base, segment)
-    rows = _renumbered(reader.rows(), catalog)
-    if not rows:
-        return
-    known = {
-        sha
-        for (sha,) in catalog.query(
-            "SELECT s.sha256 FROM samples s JOIN embeddings e ON e.sample_id = s.id "
-            "WHERE e.space = ?",
-            [fingerprint],
-        )
-    }
-    if any(row.sha256 in known for row in rows):
-        return  # embedded again since: the quarantine is its place
-    info = reader.info()
-    record = SegmentRecord(
-        id=segment,
-        space=fingerprint,
-        rows=len(rows),
-        bytes=segment_bytes(base, segment),
-        device=info.device,
-        precision=info.precision,
-    )
-    files = [_file_of(row, os.fsencode(folder.path)) for row in rows]
-    catalog.add_roots(common_folders([one.file.raw for one in files], os.fsencode(folder.path)))
-    catalog.apply(Changes(segment=record, rows=rows, files=files))
-    _raise_counter(catalog, "next_id", max(row.id for row in rows) + 1)
-    _raise_counter(catalog, "next_segment", segment + 1)
-    result.actions.append(f"adopted the segment {segment} of {len(rows)} embeddings")
-
-
-def _renumbered(rows: Sequence[SegmentRow], catalog: Catalog) -> list[SegmentRow]:
-    """Return ``rows``, or nothing where one of their ids belongs to another content by now."""
-    taken = dict(
-        catalog.query(
-            "SELECT id, sha256 FROM samples WHERE id IN (SELECT unnest($ids::BIGINT[]))",
-            {"ids": [row.id for row in rows]},
-        )
-    )
-    return [] if any(taken.get(row.id, row.sha256) != row.sha256 for row in rows) else list(rows)
-
-
-def _file_of(row: SegmentRow, index: bytes) -> LinkedFile:
-    raw = bytes.fromhex(row.raw_path)
-    if row.relative_path is not None:
-        beside = os.path.join(os.path.abspath(index), bytes.fromhex(row.relative_path))
-        raw = os.path.normpath(beside) if os.path.lexists(beside) else raw
-    file = FoundFile(raw=raw, path=as_text(raw), size=row.size, mtime_ns=row.mtime_ns)
-    return LinkedFile(file=file, sha256=row.sha256)
-
-
-def _raise_counter(catalog: WritableCatalog, key: str, least: int) -> None:
-    if catalog.number(key) < least:
-        catalog.query("UPDATE meta SET value = ? WHERE key = ?", [json.dumps(least), key])
-
-
-def _forget_files_without_embedding(catalog: WritableCatalog, result: Examination) -> None:
-    """Forget files whose embeddings are lost, so that the next build sees them as new."""
-    lost = "SELECT id FROM samples WHERE id NOT IN (SELECT sample_id FROM embeddings)"
-    with catalog.transaction():
-        files = catalog.query(
-            "SELECT raw FROM paths WHERE sha256 IN "
-            f"(SELECT sha256 FROM samples WHERE id IN ({lost}))"
-        )
-        catalog.files.forget([bytes(raw) for (raw,) in files])
-        catalog.query(f"DELETE FROM samples WHERE id IN ({lost})")
-        catalog.query("DELETE FROM tombstones WHERE sample_id NOT IN (SELECT id FROM samples)")
-    if files:
-        result.actions.append(
-            f"forgot {len(files)} files whose embeddings are lost; dfindex build embeds them again"
-        )
+        return kept_ledger(folder)
+    except IndexDamagedError:
+        return None  # which the examination has told

@@ -11,16 +11,25 @@ dim + labels) float32: what the head read, the class token as it was, and the lo
 from __future__ import annotations
 
 import io
+import os
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from io import FileIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from indexer.errors import IndexDamagedError
-from indexer.store.durable import file_sha256, read_sealed_json, replace_file, write_sealed_json
+from indexer.store.durable import (
+    file_sha256,
+    read_sealed_json,
+    replace_file,
+    unreadable,
+    write_sealed_json,
+)
 from indexer.types import Float32, Int64, UInt8, unit
 
 SUFFIXES = (".cls", ".patch", ".ids")
@@ -120,9 +129,17 @@ class Segment:
 
     @property
     def header(self) -> dict[str, Any]:
-        """The contents of the ``.ids`` file."""
+        """The contents of the ``.ids`` file, which must be those of this segment."""
         if self._header is None:
-            self._header = read_sealed_json(self._base.with_suffix(".ids"))
+            path = self._base.with_suffix(".ids")
+            header = read_sealed_json(path)
+            # A whole segment in another's place has a seal that is in order.
+            if (header["space"], header["id"]) != (path.parent.parent.name, int(path.stem)):
+                raise IndexDamagedError(
+                    f"{path} is the segment {header['id']} of the space {header['space']}, not "
+                    "the one of its name; run dfindex doctor --repair"
+                )
+            self._header = header
         return self._header
 
     def info(self) -> SegmentInfo:
@@ -161,10 +178,14 @@ class Segment:
     def _checked_rows(self, suffix: str, width: int, rows: Sequence[int]) -> UInt8:
         path = self._base.with_suffix(suffix)
         width += _CRC_BYTES
-        array = _load(path, (len(self.header["rows"]), width), np.uint8, mapped=True)
-        picked = np.array(array[list(rows)])
-        for row in picked:
-            if _crc(row[:-_CRC_BYTES]) != row[-_CRC_BYTES:].tobytes():
+        picked = np.empty((len(rows), width), dtype=np.uint8)
+        with _opened(path, (len(self.header["rows"]), width), np.uint8) as (file, offset):
+            for into, row in zip(picked, rows, strict=True):
+                file.seek(offset + int(row) * width)
+                if file.readinto(into.data) != width:
+                    raise _damaged(path)
+        for one in picked:
+            if _crc(one[:-_CRC_BYTES]) != one[-_CRC_BYTES:].tobytes():
                 raise _damaged(path)
         return np.asarray(picked[:, :-_CRC_BYTES])
 
@@ -185,10 +206,8 @@ class Segment:
                 self._check(self._base.with_suffix(suffix), key)
 
     def _check(self, path: Path, key: str) -> None:
-        try:
+        with unreadable(path):
             matches = file_sha256(path) == self.header[key]
-        except OSError as error:
-            raise _damaged(path) from error
         if not matches:
             raise _damaged(path)
 
@@ -200,12 +219,6 @@ def segment_bytes(folder: Path, segment: int) -> int:
     return sum(file.stat().st_size for file in files if file.exists())
 
 
-def remove_segment(folder: Path, segment: int) -> None:
-    """Delete a segment's files."""
-    for suffix in ALL_SUFFIXES:
-        segment_path(folder, segment).with_suffix(suffix).unlink(missing_ok=True)
-
-
 def _with_crc(rows: UInt8) -> UInt8:
     checks = np.array([np.frombuffer(_crc(row), dtype=np.uint8) for row in rows], dtype=np.uint8)
     return np.concatenate([rows, checks.reshape(len(rows), _CRC_BYTES)], axis=1)
@@ -215,10 +228,25 @@ def _crc(row: UInt8) -> bytes:
     return zlib.crc32(row.tobytes()).to_bytes(_CRC_BYTES, "little")
 
 
-def _load(
-    path: Path, shape: tuple[int, int], dtype: type[np.generic], *, mapped: bool = False
-) -> np.ndarray[Any, Any]:
-    """Read a .npy file that must have this very header, which NumPy's own reader would guess at."""
+def _load(path: Path, shape: tuple[int, int], dtype: type[np.generic]) -> np.ndarray[Any, Any]:
+    """Read a .npy file of this shape and type."""
+    with _opened(path, shape, dtype) as (file, offset):
+        file.seek(offset)
+        data = file.read()
+    if len(data) != int(np.prod(shape)) * np.dtype(dtype).itemsize:
+        raise _damaged(path)
+    return np.frombuffer(data, dtype=dtype).reshape(shape).copy()
+
+
+@contextmanager
+def _opened(
+    path: Path, shape: tuple[int, int], dtype: type[np.generic]
+) -> Iterator[tuple[FileIO, int]]:
+    """Open a .npy file, and tell where its numbers begin.
+
+    It must have this very header, which NumPy's own reader would guess at. It is read, not
+    mapped: a disk that fails under a map ends the process.
+    """
     header = io.BytesIO()
     np.lib.format.write_array_header_1_0(
         header,
@@ -226,19 +254,14 @@ def _load(
     )
     offset = header.tell()
     size = offset + int(np.prod(shape)) * np.dtype(dtype).itemsize
-    try:
-        with path.open("rb") as file:
-            whole = file.read(offset) == header.getvalue() and path.stat().st_size == size
-        if not whole:
+    with unreadable(path), path.open("rb", buffering=0) as file:
+        if file.read(offset) != header.getvalue() or os.fstat(file.fileno()).st_size != size:
             raise _damaged(path)
-        array = np.memmap(path, dtype=dtype, mode="r", offset=offset, shape=shape)
-    except (OSError, ValueError) as error:
-        raise _damaged(path) from error
-    return array if mapped else np.array(array)
+        yield file, offset
 
 
 def _damaged(path: Path) -> IndexDamagedError:
     return IndexDamagedError(
-        f"{path} is missing or does not match its checksum; run dfindex doctor --repair, "
-        "then dfindex build to embed again what was lost"
+        f"{path} does not match its checksum; run dfindex doctor --repair, then dfindex build to "
+        "embed again what was lost"
     )

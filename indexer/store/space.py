@@ -16,7 +16,7 @@ from indexer.store.durable import read_sealed_json
 from indexer.store.keypoint_index import KeypointIndex
 from indexer.store.layout import SpaceFolder
 from indexer.store.patch_codec import PatchCodec
-from indexer.store.segments import Segment
+from indexer.store.segments import Segment, segment_path
 from indexer.types import Embeddings, EncoderSpec, Float32, Int64, UInt8
 
 _RESCORED = 4  # candidates an approximate index returns for each neighbour asked for
@@ -51,7 +51,7 @@ class Space:
         self._segments: dict[int, Segment] = {}
         self._vectors: dict[int, Float32] = {}
         self.row = row
-        self._check_spec()
+        check_spec(folder, row)
 
     def check(self, spec: EncoderSpec) -> None:
         """Raise SpaceMismatchError unless ``spec`` made this space."""
@@ -85,7 +85,7 @@ class Space:
     def batches(self) -> Iterator[Embeddings]:
         """Yield the unit vectors of all live samples, segment by segment, keeping none."""
         for segment in self._segment_ids:
-            reader = Segment(self._folder.segments, segment)
+            reader = open_segment(self._catalog, self._folder, segment)
             ids, vectors = reader.ids(), reader.vectors()
             live = ~np.isin(ids, self._dead)
             yield Embeddings(ids[live], vectors[live])
@@ -106,7 +106,7 @@ class Space:
     def keypoint_rows(self) -> Iterator[tuple[Int64, UInt8]]:
         """Yield ids (n,) and rows of `Keypoints` (n, bytes) of live samples, by segment."""
         for number in self._segment_ids:
-            segment = Segment(self._folder.segments, number)
+            segment = open_segment(self._catalog, self._folder, number)
             ids = segment.ids()
             places = np.flatnonzero(~np.isin(ids, self._dead))
             rows = segment.keypoint_rows(places.tolist())
@@ -212,16 +212,29 @@ class Space:
 
     def _segment(self, segment: int) -> Segment:
         if segment not in self._segments:
-            self._segments[segment] = Segment(self._folder.segments, segment)
+            self._segments[segment] = open_segment(self._catalog, self._folder, segment)
         return self._segments[segment]
 
-    def _check_spec(self) -> None:
-        value = read_sealed_json(self._folder.spec)
-        if EncoderSpec.from_json(value["encoder"]).fingerprint != self.row.fingerprint:
-            raise IndexDamagedError(
-                f"{self._folder.spec} describes another encoder than the catalog does; "
-                "run dfindex doctor --repair"
-            )
+
+def open_segment(catalog: Catalog, folder: SpaceFolder, number: int) -> Segment:
+    """Open a segment; raise IndexDamagedError unless it holds the samples the catalog knows."""
+    segment = Segment(folder.segments, number)
+    if not np.array_equal(segment.ids(), catalog.ids_in(number)):
+        raise IndexDamagedError(
+            f"{segment_path(folder.segments, number)} holds other samples than the catalog knows "
+            "in it; run dfindex doctor --repair"
+        )
+    return segment
+
+
+def check_spec(folder: SpaceFolder, row: SpaceRow) -> None:
+    """Raise IndexDamagedError unless a space's folder describes the encoder of the catalog."""
+    value = read_sealed_json(folder.spec)
+    if EncoderSpec.from_json(value["encoder"]).fingerprint != row.fingerprint:
+        raise IndexDamagedError(
+            f"{folder.spec} describes another encoder than the catalog does; "
+            "run dfindex doctor --repair"
+        )
 
 
 def _without_padding(scores: Float32, ids: Int64) -> tuple[Float32, Int64]:

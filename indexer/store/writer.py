@@ -22,11 +22,12 @@ from indexer.store.database import attach, publish, translated
 from indexer.store.durable import replace_file, sync_folder, write_sealed_json
 from indexer.store.file_table import FailedFile
 from indexer.store.layout import IndexFolder
+from indexer.store.ledger import Ledger, keep_ledger
+from indexer.store.leftovers import clean_up
 from indexer.store.lock import WriterLock
 from indexer.store.migrations import format_version
 from indexer.store.opening import upgraded
 from indexer.store.patch_codec import PatchCodec
-from indexer.store.quarantine import quarantine_unknown
 from indexer.store.roots import relative_to
 from indexer.store.segments import SegmentInfo, SegmentRow, segment_bytes, write_segment
 from indexer.store.space import Space
@@ -155,6 +156,7 @@ class IndexWriter(Closing):
         """Let readers see the last commit."""
         started = time.monotonic()
         with self.catalog.exclusively() as connection:
+            keep_ledger(self.folder, Ledger.of(self.catalog))
             publish(connection, self.folder.published)
         self._published_at = time.monotonic()
         self._publish_cost = self._published_at - started
@@ -188,18 +190,23 @@ class IndexWriter(Closing):
             )
 
     def _open(self) -> None:
+        self._check_there(self.folder.catalog.exists())
         connection = attach(self.folder.catalog, read_only=False)
         with translated(self.folder.catalog):
-            if self.folder.published.exists() and format_version(connection) == 0:
-                raise IndexDamagedError(
-                    f"{self.folder.catalog} is missing or empty, but the index was published; "
-                    "run dfindex doctor --repair"
-                )
+            self._check_there(format_version(connection) > 0)
         self.catalog = upgraded(connection, self.folder.catalog)
         self._check_nothing_lost()
-        quarantine_unknown(self.folder, self.catalog)
+        self.folder.readers.touch()
         self._publish_cost = 0.0
         self.publish()
+        clean_up(self.folder, self.catalog)
+
+    def _check_there(self, there: bool) -> None:
+        if not there and self.folder.published.exists():
+            raise IndexDamagedError(
+                f"{self.folder.catalog} is missing or empty, but the index was published; "
+                "run dfindex doctor --repair"
+            )
 
     def _check_nothing_lost(self) -> None:
         if not self.folder.published.exists():

@@ -35,8 +35,9 @@ def written(tmp_path: Path) -> tuple[Path, np.ndarray, np.ndarray]:
     rng = np.random.default_rng(0)
     vectors = unit(rng.normal(size=(6, 8)))
     patches = rng.integers(0, 256, size=(6, 33), dtype=np.uint8)
-    write_segment(tmp_path, INFO, [row(number) for number in range(6)], vectors, patches)
-    return tmp_path, vectors, patches
+    folder = tmp_path / INFO.space / "segments"
+    write_segment(folder, INFO, [row(number) for number in range(6)], vectors, patches)
+    return folder, vectors, patches
 
 
 def test_round_trip(written: tuple[Path, np.ndarray, np.ndarray]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -70,3 +72,31 @@ def test_a_catalog_made_anew_from_the_segments_has_them(index: Path) -> None:
     (index / "published" / "catalog.duckdb").unlink()
     repair(index)
     assert frames(index) == [(1, 0.25), (2, 31.5), (3, None)]
+
+
+def test_transactions_of_two_threads_follow_each_other(tmp_path: Path) -> None:
+    """A new space may be found while a commit is written, on another thread."""
+    with IndexWriter(tmp_path / "index") as writer:
+        catalog = writer.catalog
+        inside = threading.Event()
+
+        def commit() -> None:
+            with catalog.transaction():
+                catalog.query("INSERT INTO removals VALUES ('first', NULL, now()::TIMESTAMP)")
+                inside.set()
+                time.sleep(0.2)
+                raise KeyboardInterrupt
+
+        def caught() -> None:
+            with pytest.raises(KeyboardInterrupt):
+                commit()
+
+        before = catalog.generation
+        thread = threading.Thread(target=caught)
+        thread.start()
+        assert inside.wait(5)
+        with catalog.transaction():
+            catalog.query("INSERT INTO removals VALUES ('second', NULL, now()::TIMESTAMP)")
+        thread.join()
+        assert catalog.query("SELECT path FROM removals") == [("second",)]
+        assert catalog.generation == before + 1
