@@ -54,7 +54,7 @@ from probes.storage import (
 )
 from search.restriction import allowed_ids
 
-__all__ = ["Applied", "Prober", "Training", "fake_share", "keep_evaluation"]
+__all__ = ["Applied", "Prober", "Training", "fake_share", "keep_evaluation", "keep_training"]
 
 FEWEST = 2  # labelled pictures of a class that a probe can be trained on
 PACKAGES = ("dfindex", "numpy", "scikit-learn", "scipy", "safetensors")
@@ -83,9 +83,10 @@ class Prober(Closing):
         by: SplitBy = SplitBy.AUTO,
         max_fpr: float = 0.05,
     ) -> Training:
-        """Train a probe on the labelled samples, measure it on unseen ones, and keep it.
+        """Train a probe on the labelled samples, and measure it on unseen ones.
 
-        Raise UsageError where there are too few labels, saying how many of what are needed.
+        It is kept by `keep_training`. Raise UsageError where there are too few labels, saying how
+        many of what are needed.
         """
         check_name(name)
         opened = self.spaces(spaces)
@@ -96,10 +97,6 @@ class Prober(Closing):
         pairs = remembered_pairs(self._reader.catalog, opened[0], dataset.ids)
         evaluation, notes = self._measured(dataset, recipe, pairs, by, max_fpr)
         probe = self._made(name, dataset, described, opened, recipe, where, evaluation, max_fpr)
-        folder = probe_folder(self.path, name)
-        save_probe(folder, probe)
-        if evaluation is not None:
-            keep_evaluation(folder, evaluation, name)
         return Training(probe=probe, evaluation=evaluation, notes=tuple(notes))
 
     def evaluate(
@@ -120,15 +117,19 @@ class Prober(Closing):
 
     def apply(self, name: str) -> Applied:
         """Score every sample of the probe's space, and keep the scores for filters."""
+        applied, scores = self.applied(name)
+        save_scores(probe_folder(self.path, name), scores)
+        return applied
+
+    def applied(self, name: str) -> tuple[Applied, ProbeScores]:
+        """Score every sample of the probe's space, and keep nothing."""
         probe = self.load(name)
         ids, scores = self.scores(probe)
-        folder = probe_folder(self.path, name)
-        kept = ProbeScores(ids=ids, scores=scores, spaces=probe.features.spaces)
-        save_scores(folder, kept)
         above = int((scores >= probe.threshold).sum())
-        return Applied(
+        said = Applied(
             probe=name, scored=len(ids), above_threshold=above, threshold=probe.threshold
         )
+        return said, ProbeScores(ids=ids, scores=scores, spaces=probe.features.spaces)
 
     def scores(self, probe: Probe) -> tuple[Int64, np.ndarray[Any, np.dtype[np.float64]]]:
         """Return ids and scores (n,) of all samples that have the probe's features.
@@ -269,6 +270,14 @@ def labels_sha256(records: Sequence[Record]) -> str:
     """Return the SHA-256 of what training knew: contents, labels, generators, groups."""
     known = [(r.sha256, r.label, r.generator, r.source, r.group) for r in records]
     return hashlib.sha256(json.dumps(known).encode()).hexdigest()
+
+
+def keep_training(index: Path, made: Training) -> None:
+    """Keep a probe that was trained in an index, and its figures."""
+    folder = probe_folder(index, made.probe.name)
+    save_probe(folder, made.probe)
+    if made.evaluation is not None:
+        keep_evaluation(folder, made.evaluation, made.probe.name)
 
 
 def keep_evaluation(folder: Path, found: Evaluation, name: str) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from dfindex.probe_results import Training
-from dfindex.probing import Prober
+from dfindex.probing import Prober, keep_training
 from indexer.errors import UsageError
 from probes.calibration import Calibration
 from probes.dataset import Target
@@ -30,8 +30,9 @@ def train(
     split: str = "auto",
     max_fpr: float = 0.05,
     seed: int = 0,
+    keep: bool = True,
 ) -> Training:
-    """Train a probe on an index's labels, and keep it in the index."""
+    """Train a probe on an index's labels, and keep it in the index, or leave that to the caller."""
     if pooling is not None and features != FeatureKind.PATCHES:
         raise UsageError("--pooling belongs to --features patches")
     recipe = Recipe(
@@ -42,7 +43,7 @@ def train(
         seed=seed,
     )
     with Prober(index) as prober:
-        return prober.train(
+        made = prober.train(
             name,
             recipe,
             target=Target(target),
@@ -52,6 +53,9 @@ def train(
             by=SplitBy(split),
             max_fpr=max_fpr,
         )
+    if keep:
+        keep_training(Path(index), made)
+    return made
 
 
 def episodes(

@@ -49,14 +49,20 @@ def compared_with(
 
     ``name`` is what the second is called, where its path does not say so.
     """
-    first, second = reader.read(a), reader.read(b)
-    aligned, found = compare_clips(reader, first, second, name=name or b.name)
+    return compared_clips(reader, reader.read(a), reader.read(b), name=name or b.name, out=out)
+
+
+def compared_clips(
+    reader: ClipReader, first: Clip, second: Clip, *, name: str, out: Path | None = None
+) -> VideoComparison:
+    """Return what `compare_videos` does of two clips that a reader read."""
+    aligned, found = compare_clips(reader, first, second, name=name)
     video = found.video
     if out is not None:
         _draw(out, reader, (first, second), video)
     return VideoComparison(
-        a=str(a),
-        b=str(b),
+        a=first.path,
+        b=second.path,
         verdict=found.verdict,
         score=aligned.score,
         probability=None,

@@ -12,6 +12,8 @@ from pathlib import Path
 from indexer.errors import MediaError
 from indexer.types import Reason
 
+_PART = 1 << 20  # bytes
+
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
@@ -32,15 +34,6 @@ def read_file(path: bytes | Path, *, limits: Limits) -> bytes:
     """Return a file's bytes; raise MediaError where it is none, empty, too large or unreadable."""
     with open_file(path) as file:
         return read_rest(file, limits.bytes)
-
-
-def read_unchanged(path: Path, sha256: str) -> bytes | None:
-    """Return a file's bytes, None where they are not the ones with this SHA-256.
-
-    Raise MediaError where it cannot be read.
-    """
-    data = read_file(path, limits=Limits())
-    return data if hashlib.sha256(data).hexdigest() == sha256 else None
 
 
 def open_file(path: bytes | Path) -> BufferedReader:
@@ -70,10 +63,37 @@ def read_rest(file: BufferedReader, most: int) -> bytes:
     except OSError as error:
         raise _unreadable("the file", error) from error
     if len(data) > size:
-        raise MediaError(
-            Reason.UNREADABLE, "the file grew while it was read; build again when it is complete"
-        )
+        raise _grew()
     return data
+
+
+def digest_of(file: BufferedReader, most: int) -> str:
+    """Return the SHA-256 of an open file; raise MediaError as `read_rest` does."""
+    digest = hashlib.sha256()
+    try:
+        size = os.fstat(file.fileno()).st_size
+        check_bytes(size, most)
+        file.seek(0)
+        while part := file.read(_PART):
+            digest.update(part)
+            if file.tell() > size:
+                raise _grew()
+    except OSError as error:
+        raise _unreadable("the file", error) from error
+    return digest.hexdigest()
+
+
+def stamp_of(file: BufferedReader) -> tuple[int, ...]:
+    """Return what changes where an open file is written to."""
+    status = os.fstat(file.fileno())
+    times = (status.st_mtime_ns, status.st_ctime_ns)
+    return (status.st_dev, status.st_ino, status.st_size, *times)
+
+
+def _grew() -> MediaError:
+    return MediaError(
+        Reason.UNREADABLE, "the file grew while it was read; build again when it is complete"
+    )
 
 
 def _unreadable(path: bytes | Path | str, error: OSError) -> MediaError:

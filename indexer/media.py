@@ -15,7 +15,7 @@ from PIL import Image
 from indexer.closing import Closing
 from indexer.decode import DecodedImage, Pictures
 from indexer.errors import MediaError
-from indexer.files import Limits, check_bytes, open_file, read_rest
+from indexer.files import Limits, digest_of, open_file, read_rest, stamp_of
 from indexer.sniff import VIDEO_HINT
 from indexer.types import Reason, Span
 from indexer.video import Sampling, Video, film_container, sampled, video_in
@@ -51,6 +51,7 @@ class Media(Closing):
         self._pictures: Callable[[], Pictures] = _no_pictures
         self._open = ExitStack()
         self._source: Callable[[], Video] | None = None
+        self._same: Callable[[], bool] = lambda: True  # what is in memory does not change
         try:
             self._read(raw)
         except OSError as error:
@@ -64,6 +65,10 @@ class Media(Closing):
     def close(self) -> None:
         """Let go of the file."""
         self._open.close()
+
+    def unchanged(self) -> bool:
+        """Tell whether what was shown is of the bytes that were hashed."""
+        return self._same()
 
     def pictures(self, at_least: int) -> Iterator[Taken]:
         """Yield the pictures taken from the file, their shorter side ``at_least`` if it is."""
@@ -122,13 +127,14 @@ class Media(Closing):
         if self._sampling is not None and os.path.isdir(raw):
             self.sha256 = folder_digest(raw, self._limits)
             self._source = lambda: FrameFolder(raw, self._limits)
+            self._same = lambda: folder_digest(raw, self._limits) == self.sha256
             return
         file = self._open.enter_context(open_file(raw))
         if self._sampling is not None and film_container(file):
-            check_bytes(os.fstat(file.fileno()).st_size, self._limits.video_bytes)
-            file.seek(0)
-            self.sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+            stamp = stamp_of(file)
+            self.sha256 = digest_of(file, self._limits.video_bytes)
             self._source = lambda: video_in(file, self._limits)
+            self._same = lambda: stamp_of(file) == stamp
             return
         file.seek(0)
         data = read_rest(file, self._limits.bytes)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import stat
 from collections.abc import Callable, Container, Sequence
+from dataclasses import dataclass
 from functools import partial
 from io import BufferedReader
 from pathlib import Path
@@ -14,21 +14,35 @@ from typing import TypeVar
 from indexer.corpus import FoundFile
 from indexer.decode import DecodedImage
 from indexer.errors import MediaError, UnavailableError
-from indexer.files import Limits, open_file, read_unchanged
+from indexer.files import Limits, digest_of, open_file, stamp_of
 from indexer.media import Media
 from indexer.store.catalog import Catalog
-from indexer.types import Absence, Reason, Sample
+from indexer.types import Absence, Sample
 from indexer.video import Sampling
 
 T = TypeVar("T")
 Stamp = tuple[str, tuple[int, ...]]  # a SHA-256, and the file that held it, as the system has it
 
 
+@dataclass(frozen=True)
+class CheckedFile:
+    """An open file that held a content when it was read, and what tells that it still does."""
+
+    file: BufferedReader
+    stamp: Stamp
+
+    @property
+    def unchanged(self) -> bool:
+        """Whether nobody has written to it since."""
+        return stamp_of(self.file) == self.stamp[1]
+
+
 class Originals:
     """Opens the files that samples were made of, each only while it is what was indexed.
 
-    Every path of a content is tried. All methods raise UnavailableError where none of them holds
-    its bytes any more; the SHA-256 of the very descriptor that is then read decides.
+    Every path of a content is tried, and no more bytes are read than were indexed. All methods
+    raise UnavailableError where none of them holds its bytes any more; the SHA-256 of the very
+    descriptor that is then read decides, and that nobody wrote to it meanwhile.
     """
 
     def __init__(self, catalog: Catalog) -> None:
@@ -55,15 +69,14 @@ class Originals:
         file, media = self._first(sample, _opened)
         with media:
             try:
-                return look(media)
+                seen = look(media)
             except MediaError as error:
                 raise _unavailable([(file, Absence.UNREADABLE)]) from error
+            if not media.unchanged():
+                raise _unavailable([(file, Absence.CHANGED)])
+            return seen
 
-    def data(self, sample: Sample) -> bytes:
-        """Read the bytes of a sample's file, which is no video."""
-        return self._first(sample, _read)[1]
-
-    def file(self, sample: Sample, *, known: Container[Stamp] = ()) -> BufferedReader:
+    def file(self, sample: Sample, *, known: Container[Stamp] = ()) -> CheckedFile:
         """Open a sample's file, which the caller closes.
 
         One that has a ``known`` stamp is taken for what it was when it got that.
@@ -112,14 +125,14 @@ class Originals:
         return Path(os.fsdecode(known.raw))
 
     def _first(
-        self, sample: Sample, attempt: Callable[[bytes, str], T | None]
+        self, sample: Sample, attempt: Callable[[FoundFile, str], T | None]
     ) -> tuple[FoundFile, T]:
         files = self._catalog.files_of([sample.id])[sample.id]
         return _first_of(files, sample.sha256, attempt)
 
 
 def _first_of(
-    files: Sequence[FoundFile], sha256: str, attempt: Callable[[bytes, str], T | None]
+    files: Sequence[FoundFile], sha256: str, attempt: Callable[[FoundFile, str], T | None]
 ) -> tuple[FoundFile, T]:
     """Return the first file that has these bytes, and what ``attempt`` made of it.
 
@@ -128,7 +141,7 @@ def _first_of(
     problems: list[tuple[FoundFile, Absence]] = []
     for file in files:
         try:
-            found = attempt(file.raw, sha256)
+            found = attempt(file, sha256)
         except MediaError as error:
             problems.append((file, _became(error)))
             continue
@@ -138,39 +151,28 @@ def _first_of(
     raise _unavailable(problems)
 
 
-def _opened(raw: bytes, sha256: str) -> Media | None:
-    media = Media(raw, Limits(), Sampling())
+def _opened(file: FoundFile, sha256: str) -> Media | None:
+    media = Media(file.raw, Limits(bytes=file.size, video_bytes=file.size), Sampling())
     if media.sha256 == sha256:
         return media
     media.close()
     return None
 
 
-def stamp_of(file: BufferedReader, sha256: str) -> Stamp:
-    """Return what tells that an open file, which held a content, has not been touched since."""
-    status = os.fstat(file.fileno())
-    times = (status.st_mtime_ns, status.st_ctime_ns)
-    return sha256, (status.st_dev, status.st_ino, status.st_size, *times)
-
-
-def _checked(raw: bytes, sha256: str, known: Container[Stamp]) -> BufferedReader | None:
-    file = open_file(raw)
+def _checked(found: FoundFile, sha256: str, known: Container[Stamp]) -> CheckedFile | None:
+    file = open_file(found.raw)
     try:
-        if stamp_of(file, sha256) in known or _digest(file) == sha256:
-            return file
-    except OSError as error:
+        stamp = sha256, stamp_of(file)
+        if stamp in known or digest_of(file, found.size) == sha256:
+            checked = CheckedFile(file, stamp)
+            if checked.unchanged:
+                file.seek(0)
+                return checked
+    except BaseException:
         file.close()
-        raise MediaError(Reason.UNREADABLE, f"it cannot be read: {error.strerror}") from error
+        raise
     file.close()
     return None
-
-
-def _digest(file: BufferedReader) -> str:
-    return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _read(raw: bytes, sha256: str) -> bytes | None:
-    return read_unchanged(Path(os.fsdecode(raw)), sha256)
 
 
 def _became(error: MediaError) -> Absence:

@@ -29,8 +29,9 @@ from dfindex.server.bodies import (
 from dfindex.server.dependencies import TheService, editor
 from dfindex.server.errors import Problem
 from dfindex.server.media import SIZES, corpus_file
+from dfindex.server.queues import Queue
 from dfindex.server.ranges import FileAnswer
-from dfindex.server.service import unknown_sample
+from dfindex.server.searching import unknown_sample
 from dfindex.server.sides import side_of, small_picture
 from dfindex.server.uploads import Upload, file_of, read_form
 from dfindex.video_comparison import VideoComparison
@@ -151,7 +152,9 @@ async def thumbnail(
 async def file(id: SampleId, service: TheService) -> Response:
     """Return a sample's file, byte for byte as it was indexed, or a range of its bytes."""
     found = await service.sample(id)
-    served = await service.look(lambda index: corpus_file(index, found, service.unchanged))
+    served = await service.look(
+        lambda index: corpus_file(index, found, service.unchanged), Queue.PICTURES
+    )
     shown = served.media_type.partition("/")[0]
     policy = "default-src 'none'; frame-ancestors 'none'; "
     headers = {
@@ -159,7 +162,9 @@ async def file(id: SampleId, service: TheService) -> Response:
         "Content-Security-Policy": policy + ("media-src 'self'" if shown == "video" else "sandbox"),
         "Content-Disposition": _disposition(served.name, shown=shown in ("image", "video")),
     }
-    return FileAnswer(served.file, etag=found.sha256, media_type=served.media_type, headers=headers)
+    return FileAnswer(
+        served.checked, etag=found.sha256, media_type=served.media_type, headers=headers
+    )
 
 
 @api.get("/labels", response_model=schemas.LabelsAnswer)
@@ -196,7 +201,7 @@ async def corpus_map(service: TheService) -> Response:
     if drawn is None:
         words = f"the map is not drawn yet: {service.maps.progress}"
         raise Problem(503, words, "ask again", headers={"Retry-After": "5"})
-    return as_json(await service.work.run(drawn.map.to_json))
+    return as_json(await service.run(Queue.LOOKS, drawn.map.to_json))
 
 
 def as_json(value: Any) -> Response:

@@ -7,15 +7,20 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, InvalidStateError, ThreadPoolExecutor
+from concurrent.futures import Future, InvalidStateError
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from dfindex.server.crew import Crew
 from dfindex.server.errors import Problem
 from indexer.closing import Closing
 
 T = TypeVar("T")
 R = TypeVar("R")
+
+_PATIENCE = 5.0  # seconds that a job has to end when it was told to
+_LEAVE = 1.0  # seconds that a batch is waited for at the end
 
 
 def busy(seconds: int = 1) -> Problem:
@@ -70,9 +75,10 @@ class Batcher(Closing, Generic[T, R]):
         return future
 
     def close(self) -> None:
-        """Answer what is queued, then end the thread."""
-        self._queue.put(None)
-        self._thread.join()
+        """Answer what is queued, then end the thread, which is not waited for long."""
+        with suppress(queue.Full):
+            self._queue.put(None, timeout=_LEAVE)
+        self._thread.join(_LEAVE)
 
     def _work(self) -> None:
         while (first := self._queue.get()) is not None:
@@ -108,45 +114,63 @@ class Batcher(Closing, Generic[T, R]):
                 continue  # its asker has gone
 
 
-async def answer_within(seconds: float, future: Future[R]) -> R:
+async def answer_within(seconds: float, future: Future[R], hint: str | None = None) -> R:
     """Wait for a result; raise a 503 where it takes too long."""
     try:
         return await asyncio.wait_for(asyncio.wrap_future(future), seconds)
     except TimeoutError as error:
         words = f"the answer took longer than {seconds:g} s"
-        raise Problem(503, words, "try again, or ask for less", "timeout") from error
+        raise Problem(503, words, hint or "try again, or ask for less", "timeout") from error
 
 
-class Workbench(Closing):
-    """Runs jobs on a few threads, with a bounded number of them waiting and a time limit."""
+class Workbench:
+    """Runs jobs on a few threads, with a bounded number of them waiting and a time limit.
 
-    def __init__(self, *, workers: int, waiting: int, seconds: float) -> None:
-        self._pool = ThreadPoolExecutor(workers, thread_name_prefix="work")
+    ``hint`` is told to whom the limit is too short.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        workers: int,
+        waiting: int,
+        seconds: float,
+        hint: str | None = None,
+    ) -> None:
+        self._crew = Crew(workers, name)
         self._most = workers + waiting
         self._seconds = seconds
+        self._hint = hint
         self.under_way = 0
 
     async def run(self, job: Callable[[], R], *, stop: Callable[[], object] | None = None) -> R:
         """Run a job; raise a 429 where too many wait, a 503 where it takes too long.
 
         A job that waits is dropped when nobody waits for it any more; one that is under way is
-        told so through ``stop``.
+        told so through ``stop``; where it does not end soon, another thread takes its place.
         """
         if self.under_way >= self._most:
             raise busy(2)
-        future = self._pool.submit(job)
+        future: Future[R] = self._crew.submit(job)
         self.under_way += 1
         loop = asyncio.get_running_loop()
         future.add_done_callback(lambda _: self._finished(loop))
         try:
-            return await answer_within(self._seconds, future)
+            return await answer_within(self._seconds, future, self._hint)
         finally:
-            if stop is not None and not future.done():
-                stop()
+            if not future.done():
+                if stop is not None:
+                    stop()
+                loop.call_later(_PATIENCE, self._crew.give_up, future)
 
-    def close(self) -> None:
-        """Finish what is under way; drop what waits."""
-        self._pool.shutdown(cancel_futures=True)
+    def dismiss(self) -> None:
+        """Drop what waits."""
+        self._crew.dismiss()
+
+    def join(self, until: float) -> None:
+        """Wait for what is under way, not longer than until a time of the monotonic clock."""
+        self._crew.join(until)
 
     def _finished(self, loop: asyncio.AbstractEventLoop) -> None:
         if not loop.is_closed():

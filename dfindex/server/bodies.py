@@ -13,7 +13,9 @@ from starlette.datastructures import UploadFile
 
 from dfindex.server.addresses import client_of
 from dfindex.server.errors import Problem
-from dfindex.server.service import SearchOptions, Service
+from dfindex.server.queues import Queue
+from dfindex.server.searching import SearchOptions
+from dfindex.server.service import Service
 from dfindex.server.uploads import Upload, read_body
 
 MOST_HITS = 1000
@@ -108,6 +110,6 @@ async def received(request: Request, service: Service, part: UploadFile) -> Uplo
             headers={"Retry-After": str(wait)},
         )
     service.uploads_a_minute.count(client)
-    upload = await service.pictures.run(lambda: service.uploads.keep(part.filename, part.file))
+    upload = await service.run(Queue.LOOKS, lambda: service.uploads.keep(part.filename, part.file))
     service.metrics.upload_bytes.inc(upload.bytes)
     return upload

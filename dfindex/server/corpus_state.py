@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import os
-import socket
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from dfindex.index import Index
 from dfindex.status import Status
+from indexer.store.lock import writer_of
 
 _MOST_FACETS = 200
 
@@ -25,7 +22,7 @@ class CorpusState:
 
 def corpus_state(index: Index) -> CorpusState:
     """Return the state of the corpus."""
-    return CorpusState(status=index.status(files=False), writer=_writer(index.path))
+    return CorpusState(status=index.status(files=False), writer=writer_of(index.path))
 
 
 def facets(index: Index) -> dict[str, list[str]]:
@@ -38,16 +35,3 @@ def facets(index: Index) -> dict[str, list[str]]:
         )
         found[column] = [row[0] for row in rows]
     return found
-
-
-def _writer(folder: Path) -> dict[str, Any] | None:
-    """Return who writes to the index; what a dead process left in the file is not believed."""
-    try:
-        holder: dict[str, Any] = json.loads((folder / "LOCK").read_text())
-        if holder["host"] == socket.gethostname():
-            os.kill(int(holder["pid"]), 0)
-    except PermissionError:
-        return holder  # it lives, and is another user's
-    except (OSError, ValueError, TypeError, KeyError):
-        return None
-    return holder

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections import OrderedDict
-from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
+from concurrent.futures import CancelledError, Future
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from dfindex.index import Index
+from dfindex.server.crew import Crew
 from dfindex.server.errors import Problem
 from dfindex.server.live import LiveIndex, State
 from indexer.closing import Closing
 
 _KEPT = 8  # questions whose groups are kept
+_LEAVE = 1.0  # seconds that the search for them has to notice the end
 
 
 @dataclass(frozen=True)
@@ -44,7 +48,7 @@ class DuplicateFinder(Closing):
     def __init__(self, live: LiveIndex, space: str | None) -> None:
         self._live = live
         self._space = space
-        self._pool = ThreadPoolExecutor(1, thread_name_prefix="duplicates")
+        self._crew = Crew(1, "duplicates")
         self._guard = threading.Lock()
         self._asked: OrderedDict[_Key, Future[FoundGroups]] = OrderedDict()
         self._stopping = threading.Event()
@@ -73,14 +77,15 @@ class DuplicateFinder(Closing):
     def close(self) -> None:
         """Give up what is under way."""
         self._stopping.set()
-        self._pool.shutdown(cancel_futures=True)
+        self._crew.dismiss()
+        self._crew.join(time.monotonic() + _LEAVE)
 
     def _ask(self, question: Question) -> Future[FoundGroups]:
         key = (self._live.state, question)
         with self._guard:
             future = self._asked.get(key)
             if future is None or (future.done() and not _found(future)):
-                future = self._asked[key] = self._pool.submit(self._find, question)
+                future = self._asked[key] = self._crew.submit(partial(self._find, question))
             self._asked.move_to_end(key)
             while len(self._asked) > _KEPT:
                 self._asked.popitem(last=False)[1].cancel()

@@ -22,6 +22,7 @@ log = logging.getLogger("dfindex.server")
 
 OpenIndex = Callable[[Path], Index]
 State = tuple[int, ScoresStamp]
+_LEAVE = 1.0  # seconds that opening a generation has at the end
 _LOOK_EVERY = 1.0  # seconds between two looks at whether there is a new generation
 
 
@@ -106,12 +107,15 @@ class LiveIndex(Closing):
                 old.index.close()
 
     def close(self) -> None:
-        """Stop looking for generations, and close the last."""
+        """Stop looking for generations, and close the last where nobody uses it."""
         self._stop.set()
-        self._watcher.join()
-        with self._refreshing, self._guard:
+        self._watcher.join(_LEAVE)
+        if not self._refreshing.acquire(timeout=_LEAVE):
+            return  # one is being opened, which may take long
+        with self._guard:
             self._current.superseded = True
             unused = self._current.users == 0
+        self._refreshing.release()
         if unused:
             self._current.index.close()
 

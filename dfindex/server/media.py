@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections import OrderedDict
 from dataclasses import dataclass
-from io import BufferedReader
 from pathlib import Path
 
 from dfindex.index import Index
 from dfindex.server.errors import Problem
 from indexer.errors import UnavailableError
-from indexer.originals import Stamp, stamp_of
+from indexer.originals import CheckedFile, Stamp
 from indexer.types import Sample
 
+_TICK_NS = 2_000_000_000  # as file systems count time at the most
 SIZES = (64, 96, 160, 320, 640, 1280)
 _SHOWN = {
     "JPEG": "image/jpeg",
@@ -40,7 +41,7 @@ _SHOWN = {
 class CorpusFile:
     """An open file of the corpus whose bytes are still those that were indexed."""
 
-    file: BufferedReader
+    checked: CheckedFile
     name: str
     media_type: str
 
@@ -90,7 +91,12 @@ class Unchanged:
             return stamp in self._stamps
 
     def add(self, stamp: Stamp) -> None:
-        """Remember a file, and forget the one that was added first."""
+        """Remember a file, and forget the one that was added first.
+
+        One that was written to just now is not remembered: the next writing may get the same time.
+        """
+        if time.time_ns() - max(stamp[1][-2:]) < _TICK_NS:
+            return
         with self._guard:
             self._stamps[stamp] = None
             while len(self._stamps) > self._most:
@@ -100,17 +106,17 @@ class Unchanged:
 def corpus_file(index: Index, sample: Sample, unchanged: Unchanged) -> CorpusFile:
     """Open a sample's file; a 404 where it is none, UnavailableError where it is gone."""
     try:
-        file = index.originals.file(sample, known=unchanged)
+        checked = index.originals.file(sample, known=unchanged)
     except UnavailableError as error:
         files = index.catalog.files_of([sample.id])[sample.id]
         if any(Path(os.fsdecode(one.raw)).is_dir() for one in files):
             raise _folder() from error
         raise
-    unchanged.add(stamp_of(file, sample.sha256))
+    unchanged.add(checked.stamp)
     kind = media_type(index, sample)
-    if kind == _SHOWN["MATROSKA"] and b"webm" in os.pread(file.fileno(), 64, 0):
+    if kind == _SHOWN["MATROSKA"] and b"webm" in os.pread(checked.file.fileno(), 64, 0):
         kind = "video/webm"
-    return CorpusFile(file, name=Path(sample.path).name, media_type=kind)
+    return CorpusFile(checked, name=Path(sample.path).name, media_type=kind)
 
 
 def media_type(index: Index, sample: Sample) -> str:

@@ -22,7 +22,8 @@ from dfindex.server.filtering import FIELDS, expression_of
 from dfindex.server.login import login_page
 from dfindex.server.media import media_type
 from dfindex.server.pairs import Pairs
-from dfindex.server.service import SearchOptions, Service
+from dfindex.server.searching import SearchOptions
+from dfindex.server.service import Service
 from dfindex.server.sides import Side, side_of, small_picture
 from dfindex.server.templating import page
 from dfindex.server.uploads import file_of, read_form

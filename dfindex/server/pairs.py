@@ -12,13 +12,17 @@ from typing import TypeVar
 from dfindex.index import Index
 from dfindex.layers import Layers, layers_of
 from dfindex.server.departures import Stop
+from dfindex.server.queues import Queue
 from dfindex.server.service import Service
 from dfindex.server.sides import Side, decoded, path_of
-from dfindex.video_comparison import VideoComparison, compared_with
+from dfindex.video_comparison import VideoComparison, compared_clips
 from indexer.decode_scales import Scales
+from indexer.errors import UnavailableError
 from indexer.files import Limits
+from indexer.types import Absence
 from search.compare import Comparison
 from search.evidence import NEEDED_SIDE, compare_decoded
+from search.video_clip import Clip, ClipReader
 
 T = TypeVar("T")
 _ENOUGH = 700  # pixels of the shorter side: what the layers show
@@ -59,7 +63,8 @@ class Pairs:
             if key in self._kept:
                 self._kept.move_to_end(key)
                 return self._kept[key]  # type: ignore[return-value]
-        found = await self._service.read(lambda index, stop: compare(index, stop, a, b))
+        queue = Queue.FILMS if a.moves or b.moves else Queue.WORK
+        found = await self._service.read(lambda index, stop: compare(index, stop, a, b), queue)
         with self._guard:
             self._kept[key] = found
             while len(self._kept) > self._most:
@@ -86,7 +91,17 @@ class Pairs:
         limits = replace(
             self._service.limits, bytes=Limits().bytes, video_bytes=Limits().video_bytes
         )
-        paths = [path_of(index, side) for side in (a, b)]
         with self._service.reader(index, stop, limits) as reader:
-            found = compared_with(reader, *paths, name=b.name)
+            clips = [_clip(reader, index, side) for side in (a, b)]
+            found = compared_clips(reader, *clips, name=b.name)
         return replace(found, a=a.name, b=b.name)
+
+
+def _clip(reader: ClipReader, index: Index, side: Side) -> Clip:
+    """Read a side's file; raise UnavailableError where it is not the one that was meant."""
+    clip = reader.read(path_of(index, side))
+    if clip.sha256 != side.sha256:
+        raise UnavailableError(
+            Absence.CHANGED, f"expected {side.name} as it was indexed, but it has changed"
+        )
+    return clip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -9,13 +10,15 @@ from fastapi import APIRouter, Depends, Form, Request
 from fastapi import Path as InPath
 from starlette.responses import HTMLResponse, Response
 
-from dfindex.probing import Applied, Prober
+from dfindex.probing import Applied, Prober, keep_training
 from dfindex.server import schemas
 from dfindex.server.addresses import see
 from dfindex.server.api import as_json
 from dfindex.server.dependencies import TheService, editor
 from dfindex.server.probe_state import cards, probe_state
+from dfindex.server.queues import Queue
 from dfindex.server.templating import page
+from indexer.store.probe_scores import probe_folder, save_scores
 
 probe_api = APIRouter(prefix="/api/v1", responses=schemas.ERRORS)
 probe_pages = APIRouter(include_in_schema=False)
@@ -25,7 +28,7 @@ Name = Annotated[str, InPath(pattern="^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
 @probe_api.get("/probes", response_model=schemas.ProbesAnswer)
 async def list_probes(service: TheService) -> Response:
     """Return the cards of all probes."""
-    found = await service.work.run(lambda: cards(service.settings.index))
+    found = await service.run(Queue.LOOKS, lambda: cards(service.settings.index))
     return as_json({"probes": found})
 
 
@@ -34,13 +37,13 @@ async def list_probes(service: TheService) -> Response:
 )
 async def apply_probe(name: Name, service: TheService) -> Response:
     """Score every sample of the index, for filters such as `probe.NAME > 0.9`."""
-    return as_json(vars(await service.write(lambda path: _applied(path, name))))
+    return as_json(vars(await service.make(lambda path: _applied(path, name))))
 
 
 @probe_pages.get("/probes")
 async def show_all(request: Request, service: TheService) -> HTMLResponse:
     """Show all probes, and what there is to train one on."""
-    found = await service.work.run(lambda: cards(service.settings.index))
+    found = await service.run(Queue.LOOKS, lambda: cards(service.settings.index))
     rows = await service.look(
         lambda index: index.catalog.query(
             "SELECT l.label, l.generator, count(*) FROM labels l "
@@ -59,26 +62,37 @@ async def train(
     where: Annotated[str, Form(max_length=2000)] = "",
 ) -> Response:
     """Train a probe on the labels there are, and lead to its page."""
-    from dfindex.probing_options import train as run
-
-    made = await service.write(lambda path: run(path, name, target=target, where=where or None))
-    return see(request, f"/probes/{made.probe.name}")
+    await service.make(lambda path: _trained(path, name, target, where or None))
+    return see(request, f"/probes/{name}")
 
 
 @probe_pages.get("/probes/{name}")
 async def show(request: Request, service: TheService, name: Name) -> HTMLResponse:
     """Show one probe: its figures, its curve, what to label next."""
-    state = await service.work.run(lambda: probe_state(service.settings.index, name))
+    state = await service.run(Queue.WORK, lambda: probe_state(service.settings.index, name))
     return page(request, "probe.html", state=state)
 
 
 @probe_pages.post("/probes/{name}/apply", dependencies=[Depends(editor)])
 async def apply(request: Request, service: TheService, name: Name) -> Response:
     """Score every sample, and say how many reach the threshold."""
-    done = await service.write(lambda path: _applied(path, name))
+    done = await service.make(lambda path: _applied(path, name))
     return page(request, "_applied.html", done=done)
 
 
-def _applied(path: Path, name: str) -> Applied:
+def _trained(path: Path, name: str, target: str, where: str | None) -> Callable[[], None]:
+    from dfindex.probing_options import train as run
+
+    made = run(path, name, target=target, where=where, keep=False)
+    return lambda: keep_training(path, made)
+
+
+def _applied(path: Path, name: str) -> Callable[[], Applied]:
     with Prober(path) as prober:
-        return prober.apply(name)
+        applied, scores = prober.applied(name)
+
+    def keep() -> Applied:
+        save_scores(probe_folder(path, name), scores)
+        return applied
+
+    return keep

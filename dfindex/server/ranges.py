@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from io import BufferedReader
 
 from anyio import to_thread
 from starlette.datastructures import Headers
@@ -13,34 +12,36 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from dfindex.server.errors import Problem
+from indexer.originals import CheckedFile
 
 _AT_ONCE = 1 << 18  # bytes
 _ONE_RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
 
 
 class FileAnswer(Response):
-    """Sends an open file, and closes it; ``etag`` names its content.
+    """Sends a file that was checked, and closes it; ``etag`` names its content.
 
-    Of several ranges at once the whole is sent instead, as a service may.
+    Nothing is sent that was written after the check: the answer is cut off. Of several ranges at
+    once the whole is sent instead, as a service may.
     """
 
     def __init__(
         self,
-        file: BufferedReader,
+        checked: CheckedFile,
         *,
         etag: str,
         media_type: str,
         headers: Mapping[str, str],
     ) -> None:
-        self._file = file
+        self._checked = checked
         self._etag = f'"{etag}"'
-        self._size = os.fstat(file.fileno()).st_size
+        self._size = os.fstat(checked.file.fileno()).st_size
         own = {"Accept-Ranges": "bytes", "ETag": self._etag}
         super().__init__(None, headers={**headers, **own}, media_type=media_type)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        with self._file:
+        with self._checked.file:
             try:
                 part = self._wanted(Headers(scope=scope))
             except Problem as problem:
@@ -83,7 +84,7 @@ class FileAnswer(Response):
         return {"type": "http.response.start", "status": status, "headers": headers.raw}
 
     def _read(self, begin: int, count: int) -> bytes:
-        part = os.pread(self._file.fileno(), count, begin)
-        if not part:
-            raise OSError("the file became shorter while it was sent")
+        part = os.pread(self._checked.file.fileno(), count, begin)
+        if not part or not self._checked.unchanged:
+            raise OSError("the file changed while it was sent")
         return part

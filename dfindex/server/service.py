@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -15,43 +17,40 @@ from threadpoolctl import ThreadpoolController
 from dfindex.comparison import FileComparison, compare
 from dfindex.index import Index
 from dfindex.server.access import Access, Rate
-from dfindex.server.batching import Batcher, Workbench, answer_within
+from dfindex.server.batching import Batcher, answer_within
 from dfindex.server.departures import Stop
 from dfindex.server.duplicate_groups import DuplicateFinder
 from dfindex.server.encoding import Encoders
-from dfindex.server.errors import Problem
 from dfindex.server.live import LiveIndex, warm
 from dfindex.server.maps import Maps
 from dfindex.server.media import PictureCache, Unchanged
 from dfindex.server.metrics import Metrics
+from dfindex.server.queues import Queue, benches
+from dfindex.server.searching import (
+    SearchOptions,
+    is_frame,
+    sample_of,
+    searched,
+    searched_clip,
+    searched_sample,
+    stored,
+    unknown_sample,
+)
 from dfindex.server.settings import ServerSettings
 from dfindex.server.uploads import Upload, UploadStore
 from dfindex.server.vetting import Vetting
 from dfindex.video_comparison import VideoComparison, compared_with
 from indexer.closing import Closing
-from indexer.errors import UsageError
 from indexer.files import Limits
-from indexer.types import Kind, Sample
+from indexer.types import Sample
 from search.results import SearchResult
 from search.video_clip import ClipReader
-from search.video_query import VideoSearcher
 from search.video_results import VideoSearchResult
 
 T = TypeVar("T")
 
+_LEAVE = 2.0  # seconds that jobs under way have at the end
 _PRODUCT_THREADS = 2  # that compare a batch of vectors with the stored ones
-
-
-@dataclass(frozen=True, kw_only=True)
-class SearchOptions:
-    """What a search is asked for, by the names the command line has."""
-
-    k: int = 10
-    where: str | None = None
-    space: str | None = None
-    min_score: float | None = None
-    max_fpr: float | None = None
-    verify: bool = True
 
 
 @dataclass(frozen=True)
@@ -81,12 +80,8 @@ class Service(Closing):
         self.groups = DuplicateFinder(self.live, settings.space)
         self.limits = allowance.limits
         self.vetting = Vetting(workers=allowance.decoders, limits=self.limits)
-        bench = {"workers": allowance.workers, "waiting": allowance.waiting}
-        self.work = Workbench(**bench, seconds=allowance.seconds)
-        # Thumbnails come in flocks, and must not push searches out of their queue.
-        self.pictures = Workbench(
-            workers=allowance.workers, waiting=16 * allowance.waiting, seconds=allowance.seconds
-        )
+        self.film_vetting = Vetting(workers=allowance.decoders, limits=self.limits)
+        self._benches = benches(allowance)
         self._threads = ThreadpoolController()
         # None is of a frame, which is searched for with its whole video.
         self._by_id: Batcher[_Asked, SearchResult | None] = Batcher(
@@ -95,37 +90,48 @@ class Service(Closing):
         self._watch()
 
     def close(self) -> None:
-        """Finish what is under way, and let go of everything."""
-        self.work.close()
-        self.pictures.close()
+        """Finish what is soon done, and let go of everything."""
+        for bench in self._benches.values():
+            bench.dismiss()
+        self.vetting.close()
+        self.film_vetting.close()
+        until = time.monotonic() + _LEAVE
+        for bench in self._benches.values():
+            bench.join(until)
         self._by_id.close()
         self.groups.close()
-        self.vetting.close()
         self.live.close()
         self._encoders.close()
         self.uploads.close()
 
-    async def read(self, job: Callable[[Index, Stop], T]) -> T:
-        """Run a job on the newest generation, off the event loop, until nobody waits for it."""
+    async def run(
+        self, queue: Queue, job: Callable[[], T], *, stop: Callable[[], object] | None = None
+    ) -> T:
+        """Run a job off the event loop, in one of the queues."""
+        return await self._benches[queue].run(job, stop=stop)
+
+    async def read(self, job: Callable[[Index, Stop], T], queue: Queue = Queue.WORK) -> T:
+        """Run a job on the newest generation, until nobody waits for it."""
         stop = Stop()
-        return await self.work.run(
-            lambda: self.live.read(lambda index: job(index, stop)), stop=stop
+        return await self.run(
+            queue, lambda: self.live.read(lambda index: job(index, stop)), stop=stop
         )
 
-    async def look(self, job: Callable[[Index], T]) -> T:
-        """Run a small job on the newest generation, in the queue of the pictures."""
-        return await self.pictures.run(lambda: self.live.read(job))
-
-    async def show(self, job: Callable[[Index, Stop], T]) -> T:
-        """Make a small picture, in a queue of its own, until nobody waits for it."""
-        stop = Stop()
-        return await self.pictures.run(
-            lambda: self.live.read(lambda index: job(index, stop)), stop=stop
-        )
+    async def look(self, job: Callable[[Index], T], queue: Queue = Queue.LOOKS) -> T:
+        """Run a small job on the newest generation."""
+        return await self.run(queue, lambda: self.live.read(job))
 
     async def write(self, job: Callable[[Path], T]) -> T:
         """Change the index, one at a time, and take the change over."""
-        return await self.work.run(lambda: self._written(job))
+        return await self.run(Queue.WRITES, lambda: self._kept(lambda: job(self.settings.index)))
+
+    async def make(self, job: Callable[[Path], Callable[[], T]]) -> T:
+        """Have a job make something of the index, which may take long, and keep it.
+
+        The job returns what keeps it: only that is one at a time. It is kept even where its maker
+        does not wait for it any more.
+        """
+        return await self.run(Queue.TRAINING, lambda: self._kept(job(self.settings.index)))
 
     async def sample(self, sample_id: int) -> Sample:
         """Return a sample, and whether its file is there; a 404 where there is none of that id."""
@@ -134,7 +140,10 @@ class Service(Closing):
     async def vet(self, upload: Upload) -> Upload:
         """Return what is known of an upload now; raise MediaError where it cannot be read."""
         stop = Stop()
-        middle = await self.work.run(lambda: self.vetting.middle(upload.path, stop), stop=stop)
+        queue, vetting = (
+            (Queue.FILMS, self.film_vetting) if upload.moves else (Queue.WORK, self.vetting)
+        )
+        middle = await self.run(queue, lambda: vetting.middle(upload.path, stop), stop=stop)
         known = replace(upload, middle_s=middle)
         self.uploads.know(known)
         return known
@@ -146,10 +155,11 @@ class Service(Closing):
         options = self._completed(options)
         result = await self.read(
             lambda index, stop: (
-                _searched_clip(index, upload.path, options, stop, self.limits)
+                searched_clip(index, upload.path, options, stop, self.limits)
                 if upload.clip
-                else _searched(index, upload.path, options)
-            )
+                else searched(index, upload.path, options)
+            ),
+            _queue_of(upload.clip),
         )
         self.metrics.timed(vars(result.timing_ms))
         if isinstance(result, VideoSearchResult):
@@ -169,8 +179,10 @@ class Service(Closing):
             future = self._by_id.submit(_Asked(sample_id, options))
             result = await answer_within(self.settings.allowance.seconds, future)
         if result is None:
+            frame = await self.look(lambda index: is_frame(index, sample_id))
             result = await self.read(
-                lambda index, stop: _searched_sample(index, sample_id, options, stop)
+                lambda index, stop: searched_sample(index, sample_id, options, stop),
+                _queue_of(frame),
             )
         self.metrics.timed(vars(result.timing_ms))
         return result
@@ -179,10 +191,10 @@ class Service(Closing):
         """Say whether one of two uploads that were vetted is a copy of the other."""
         if a.clip or b.clip:
             found: FileComparison = await self.read(
-                lambda index, stop: self._compared_clips(index, a, b, stop)
+                lambda index, stop: self._compared_clips(index, a, b, stop), Queue.FILMS
             )
         else:
-            found = await self.work.run(lambda: compare(a.path, b.path))
+            found = await self.run(Queue.WORK, lambda: compare(a.path, b.path))
         return replace(found, a=a.name, b=b.name)
 
     def _compared_clips(self, index: Index, a: Upload, b: Upload, stop: Stop) -> VideoComparison:
@@ -202,9 +214,9 @@ class Service(Closing):
     def _open(self, path: Path) -> Index:
         return Index(path, encoders=self._encoders.open)
 
-    def _written(self, job: Callable[[Path], T]) -> T:
+    def _kept(self, keep: Callable[[], T]) -> T:
         with self._writing:
-            result = job(self.settings.index)
+            result = keep()
         self.live.refresh()
         return result
 
@@ -225,7 +237,7 @@ class Service(Closing):
         self, options: SearchOptions, ids: list[int]
     ) -> dict[int, SearchResult | None | Exception]:
         try:
-            found = self.live.read(lambda index: _stored(index, ids, options))
+            found = self.live.read(lambda index: stored(index, ids, options))
         except Exception as error:
             return dict.fromkeys(ids, error)
         return {one: found.get(one, unknown_sample(one)) for one in ids}
@@ -234,83 +246,10 @@ class Service(Closing):
         watch = self.metrics.watch
         watch("dfindex_index_generation", "The generation in use.", lambda: self.live.generation)
         watch("dfindex_queue_by_id", "Searches by id that wait.", lambda: len(self._by_id))
-        watch("dfindex_queue_work", "Jobs under way or waiting.", lambda: self.work.under_way)
-        watch(
-            "dfindex_queue_pictures",
-            "Pictures under way or waiting.",
-            lambda: self.pictures.under_way,
-        )
+        for queue, bench in self._benches.items():
+            words = f"Jobs under way or waiting: {queue}."
+            watch(f"dfindex_queue_{queue}", words, partial(getattr, bench, "under_way"))
 
 
-def sample_of(index: Index, sample_id: int) -> Sample:
-    """Return a sample, and whether its file is there; a 404 where there is none of that id."""
-    found = index.catalog.samples([sample_id])
-    if not found:
-        raise unknown_sample(sample_id)
-    absent = index.originals.absent(found)
-    return found[0].without_file(absent[sample_id]) if absent else found[0]
-
-
-def unknown_sample(sample_id: int) -> Problem:
-    """Return the 404 for an id."""
-    return Problem(404, f"the index holds no sample {sample_id}", "take an id from a search's hits")
-
-
-def _stored(
-    index: Index, ids: Sequence[int], options: SearchOptions
-) -> dict[int, SearchResult | None]:
-    """Search for samples by their stored vectors; None is of frames, unknown ids are left out."""
-    frames = [one.id for one in index.catalog.samples(ids) if one.kind is Kind.FRAME]
-    pictures = [one for one in ids if one not in frames]
-    found = index.searcher(options.space).search_samples(
-        pictures,
-        k=options.k,
-        where=options.where,
-        min_score=options.min_score,
-        max_fpr=options.max_fpr,
-    )
-    answers = {one: answer for one, answer in zip(pictures, found, strict=True) if answer}
-    return {**answers, **dict.fromkeys(frames)}
-
-
-def _searched_sample(
-    index: Index, sample_id: int, options: SearchOptions, stop: Stop
-) -> SearchResult | VideoSearchResult:
-    found = index.catalog.samples([sample_id])
-    if not found:
-        raise unknown_sample(sample_id)
-    if found[0].kind is Kind.FRAME:
-        return _searched_clip(index, found[0], options, stop)
-    return _searched(index, found[0], options)
-
-
-def _searched_clip(
-    index: Index,
-    query: Path | Sample,
-    options: SearchOptions,
-    stop: Stop,
-    limits: Limits | None = None,
-) -> VideoSearchResult:
-    if options.max_fpr is not None:
-        raise UsageError("expected min_score with a video, got max_fpr; a rate is of pictures")
-    searcher = index.searcher(options.space)
-    with ClipReader(searcher.encoder, limits=limits) as reader, stop.ends(reader.halt):
-        return VideoSearcher(searcher).search(
-            query,
-            k=options.k,
-            where=options.where,
-            min_score=options.min_score,
-            verify=options.verify,
-            reader=reader,
-        )
-
-
-def _searched(index: Index, query: Path | Sample, options: SearchOptions) -> SearchResult:
-    return index.searcher(options.space).search(
-        query,
-        k=options.k,
-        where=options.where,
-        min_score=options.min_score,
-        max_fpr=options.max_fpr,
-        verify=options.verify,
-    )
+def _queue_of(film: bool) -> Queue:
+    return Queue.FILMS if film else Queue.WORK

@@ -10,7 +10,9 @@ from dfindex.index import Index
 from dfindex.server.departures import Stop
 from dfindex.server.errors import Problem
 from dfindex.server.media import fitting
-from dfindex.server.service import Service, sample_of
+from dfindex.server.queues import Queue
+from dfindex.server.searching import sample_of
+from dfindex.server.service import Service
 from dfindex.server.uploads import Upload
 from dfindex.thumbnails import enough, jpeg
 from indexer.decode import DecodedImage, decode_image
@@ -39,7 +41,7 @@ class Side:
     @property
     def film(self) -> bool:
         """Whether it is a whole film, or a sample that stands for one."""
-        return self.at_s is None and self._moves
+        return self.at_s is None and self.moves
 
     @property
     def time_s(self) -> float | None:
@@ -59,10 +61,11 @@ class Side:
     def at(self, seconds: float) -> str:
         """Return the reference to what it shows at a time."""
         whole = self.ref.partition("@")[0]
-        return f"{whole}@{seconds:.6f}" if self._moves else whole
+        return f"{whole}@{seconds:.6f}" if self.moves else whole
 
     @property
-    def _moves(self) -> bool:
+    def moves(self) -> bool:
+        """Whether it is a film, or a frame of one."""
         if self.upload is not None:
             return self.upload.clip
         return self.sample is not None and self.sample.kind is Kind.FRAME
@@ -94,8 +97,10 @@ async def small_picture(service: Service, side: Side, size: int) -> bytes:
     key = (*side.key, fits)
     data = service.thumbnails.get(key)
     if data is None:
-        data = await service.show(
-            lambda index, stop: jpeg(decoded(service, index, side, stop, enough(fits)).image, fits)
+        data = await service.read(
+            lambda index, stop: jpeg(decoded(service, index, side, stop, enough(fits)).image, fits),
+            # A film of the corpus was read before, an uploaded one may take long.
+            Queue.FILMS if side.upload and side.moves else Queue.PICTURES,
         )
         service.thumbnails.put(key, data)
     return data
@@ -114,7 +119,7 @@ def decoded(service: Service, index: Index, side: Side, stop: Stop, at_least: in
     if side.time_s is None:
         data = read_file(side.upload.path, limits=service.limits)
         return decode_image(data, limits=service.limits, at_least=at_least)
-    return service.vetting.shown(
+    return service.film_vetting.shown(
         side.upload.path, [side.time_s], stop, at_least=at_least, sha256=side.sha256
     )[0]
 

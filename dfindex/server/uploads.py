@@ -22,10 +22,12 @@ from dfindex.server.errors import Problem
 from dfindex.server.intake import media_type, too_large
 from dfindex.server.settings import Allowance
 from indexer.closing import Closing
+from indexer.sniff import SNIFFED, named_kind
 
 _LONGEST_NAME = 200
 _UNFIT = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 _MOST_FIELDS = 24
+_MOVING = (b"acTL", b"ANIM", b"avis")  # in animations of PNG, WebP and AVIF
 _IN_MEMORY = 64 << 10  # bytes of a file that comes, until it is written to the disk
 
 
@@ -33,7 +35,8 @@ _IN_MEMORY = 64 << 10  # bytes of a file that comes, until it is written to the 
 class Upload:
     """A file that was sent: ``name`` is what its sender calls it, ``path`` where it is kept.
 
-    ``middle_s`` is the time of the frame in its middle where it is read as a video.
+    ``moves`` tells whether its first bytes look like those of a video; ``middle_s`` is the time of
+    the frame in its middle where it is read as one.
     """
 
     token: str
@@ -41,6 +44,7 @@ class Upload:
     sha256: str
     path: Path
     bytes: int
+    moves: bool
     middle_s: float | None = None
 
     @property
@@ -67,7 +71,10 @@ class UploadStore(Closing):
             count = kept.tell()
             kept.seek(0)
             sha256 = hashlib.file_digest(kept, "sha256").hexdigest()
-        upload = Upload(token=token, name=shown_name(name), sha256=sha256, path=path, bytes=count)
+            moves = looks_moving(kept)
+        upload = Upload(
+            token=token, name=shown_name(name), sha256=sha256, path=path, bytes=count, moves=moves
+        )
         with self._guard:
             self._kept[token] = upload
             self._forget()
@@ -106,6 +113,16 @@ class UploadStore(Closing):
         ):
             _, oldest = self._kept.popitem(last=False)
             oldest.path.unlink(missing_ok=True)
+
+
+def looks_moving(file: BinaryIO) -> bool:
+    """Tell by its first bytes whether a file is to be read as a video, which may take long."""
+    file.seek(0)
+    head = file.read(SNIFFED)
+    kind = named_kind(head)
+    if kind is None:
+        return False
+    return bool(kind.container) or kind.format == "GIF" or any(mark in head for mark in _MOVING)
 
 
 def shown_name(name: str | None) -> str:

@@ -8,10 +8,14 @@ import os
 import socket
 import time
 from pathlib import Path
+from typing import IO, Any
 
 from indexer.closing import Closing
 from indexer.disk import described
 from indexer.errors import IndexLockedError, StoreError
+
+_ATTEMPTS = 5
+_MOMENT = 0.01  # seconds
 
 
 class WriterLock(Closing):
@@ -28,7 +32,7 @@ class WriterLock(Closing):
         except OSError as error:
             raise StoreError(described(error, self._path)) from error
         try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _lock(self._file)
         except OSError as error:
             holder = self._holder()
             self._file.close()
@@ -55,8 +59,44 @@ class WriterLock(Closing):
         self._file.flush()
 
     def _holder(self) -> str:
+        value = _said(self._path)
         try:
-            value = json.loads(self._path.read_text())
             return f"process {value['pid']} on {value['host']}"
-        except (ValueError, KeyError, OSError):
+        except KeyError:
             return "another process"
+
+
+def writer_of(folder: Path) -> dict[str, Any] | None:
+    """Return what the writer of an index says of itself, None where nobody holds the lock.
+
+    What a dead process left in the file is not believed: the lock itself is asked for.
+    """
+    path = folder / "LOCK"
+    try:
+        with path.open() as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return _said(path)
+    except OSError:
+        return None
+    return None
+
+
+def _lock(file: IO[str]) -> None:
+    """Take the lock, which who asks for the writer holds for a moment."""
+    for _ in range(_ATTEMPTS):
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            time.sleep(_MOMENT)
+        else:
+            return
+    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def _said(path: Path) -> dict[str, Any]:
+    try:
+        value = json.loads(path.read_text())
+    except (ValueError, OSError):
+        return {}
+    return value if isinstance(value, dict) else {}

@@ -2,12 +2,13 @@ from __future__ import annotations
 
 import hashlib
 import os
+import time
 from pathlib import Path
 
 import pytest
 
 from indexer.errors import MediaError
-from indexer.files import Limits, read_file, read_unchanged
+from indexer.files import Limits, digest_of, open_file, read_file, stamp_of
 from indexer.types import Reason
 
 
@@ -46,10 +47,27 @@ def test_what_is_no_readable_file_is_named_without_waiting(tmp_path: Path) -> No
     assert caught.value.reason is Reason.NOT_MEDIA
 
 
-def test_bytes_are_given_only_while_they_are_the_same(tmp_path: Path) -> None:
+def test_no_more_of_a_file_is_hashed_than_is_allowed(tmp_path: Path) -> None:
+    path = tmp_path / "x"
+    path.write_bytes(b"abc" * 1_000_000)
+    with open_file(path) as file:
+        assert digest_of(file, 3_000_000) == hashlib.sha256(b"abc" * 1_000_000).hexdigest()
+        with pytest.raises(MediaError) as caught:
+            digest_of(file, 2_999_999)
+    assert caught.value.reason is Reason.TOO_LARGE
+    with path.open("wb") as large:
+        large.truncate(1 << 42)  # a hole
+    with open_file(path) as file, pytest.raises(MediaError):
+        digest_of(file, 3_000_000)
+
+
+def test_a_stamp_tells_that_a_file_was_written_to(tmp_path: Path) -> None:
     path = tmp_path / "x"
     path.write_bytes(b"abc")
-    named = hashlib.sha256(b"abc").hexdigest()
-    assert read_unchanged(path, named) == b"abc"
-    path.write_bytes(b"abd")
-    assert read_unchanged(path, named) is None
+    with open_file(path) as file:
+        before = stamp_of(file)
+        assert stamp_of(file) == before
+        time.sleep(0.02)
+        with path.open("r+b") as other:
+            other.write(b"b")
+        assert stamp_of(file) != before

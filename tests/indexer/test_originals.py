@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import os
 import shutil
+import time
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +14,11 @@ from PIL import Image
 
 import dfindex
 from indexer.errors import UnavailableError
+from indexer.files import Limits
+from indexer.media import Media
 from indexer.originals import Originals
 from indexer.types import Absence, Kind, Sample
+from indexer.video import Sampling
 from tests.fake_encoder import MeanColour
 from tests.pictures import picture
 from tests.videos import clip, number_of, steady
@@ -36,7 +41,8 @@ def test_what_is_there_is_shown(tmp_path: Path) -> None:
     originals, [sample] = indexed(tmp_path)
     assert np.array_equal(np.asarray(originals.open(sample, at_least=300).image), picture(1))
     assert originals.absent([sample]) == {}
-    assert originals.data(sample) == (tmp_path / "a.png").read_bytes()
+    with originals.file(sample).file as file:
+        assert file.read() == (tmp_path / "a.png").read_bytes()
 
 
 def test_a_name_that_is_no_text_leads_to_its_file_and_to_no_namesake(tmp_path: Path) -> None:
@@ -86,7 +92,7 @@ def refused_although_untouched(
     with pytest.raises(UnavailableError):
         originals.open(sample, at_least=300)
     with pytest.raises(UnavailableError):
-        originals.data(sample)
+        originals.file(sample)
     return found
 
 
@@ -118,6 +124,88 @@ def test_whatever_lies_there_instead_is_named(tmp_path: Path, kind: str) -> None
             path.symlink_to(tmp_path / "nowhere")
     expected = Absence.GONE if kind in ("gone", "folder gone", "link") else Absence.CHANGED
     assert refused(originals, sample)[0] is expected
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.mp4", "frames"])
+@pytest.mark.parametrize("kind", ["hole", "zeros", "pipe", "device", "folder", "longer"])
+def test_what_was_swapped_in_is_not_read_to_its_end(tmp_path: Path, kind: str, name: str) -> None:
+    path = tmp_path / "corpus" / name
+    path.parent.mkdir()
+    originals, sample = indexed_by_name(path)
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.rename(tmp_path / name)
+    match kind:
+        case "hole":
+            with path.open("wb") as file:
+                file.truncate(1 << 42)
+        case "zeros":
+            path.write_bytes(b"\0" * (8 << 20))
+        case "pipe":
+            os.mkfifo(path)
+        case "device":
+            path.symlink_to("/dev/zero")
+        case "folder":
+            path.mkdir()
+            for number in range(50):
+                with (path / f"{number}.png").open("wb") as file:
+                    file.truncate(1 << 40)
+        case "longer":
+            path.write_bytes(picture_bytes(1) + b"\0" * 100)
+    started = time.monotonic()
+    assert refused(originals, sample)[0] in (Absence.CHANGED, Absence.UNREADABLE)
+    with pytest.raises(UnavailableError):
+        originals.file(sample)
+    assert time.monotonic() - started < 5
+
+
+def picture_bytes(number: int) -> bytes:
+    buffer = io.BytesIO()
+    picture(number).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def indexed_by_name(path: Path) -> tuple[Originals, Sample]:
+    """Index one picture, film or folder of frames, by the suffix of its name."""
+    frames: list[Path] = []
+    match path.suffix:
+        case ".png":
+            path.write_bytes(picture_bytes(1))
+        case ".mp4":
+            clip(path, steady(20))
+        case _:
+            path.mkdir()
+            frames = [path]
+            for number in range(4):
+                picture(number).save(path / f"{number}.png")
+    index = dfindex.build(
+        [path.parent],
+        index=path.parent / ".dfindex",
+        encoder=MeanColour(),
+        workers=1,
+        frames_folder=frames,
+    )
+    return index.originals, index.embeddings()[1][0]
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.mp4", "frames"])
+def test_what_is_written_between_check_and_use_is_noticed(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "corpus" / name
+    path.parent.mkdir()
+    originals, sample = indexed_by_name(path)
+    checked = None if path.is_dir() else originals.file(sample)
+    with Media(os.fsencode(path), Limits(), Sampling()) as media:
+        assert media.unchanged()
+        time.sleep(0.02)
+        written = path / "2.png" if path.is_dir() else path
+        with written.open("r+b") as file:
+            file.seek(-3, os.SEEK_END)
+            file.write(b"abc")
+        assert media.unchanged() is (name == "a.png")  # of a picture all is in memory
+    if checked is not None:
+        assert not checked.unchanged
+        checked.file.close()
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")

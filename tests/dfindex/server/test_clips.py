@@ -170,7 +170,7 @@ def test_an_answer_that_takes_too_long_ends_its_work(
     assert (answer.status_code, answer.json()["error"]["code"]) == (503, "timeout")
     assert time.monotonic() - started < 10
     assert settled(lambda: readers() <= before, 3)
-    assert settled(lambda: "dfindex_queue_work 0.0" in client.get("/metrics").text, 3)
+    assert settled(lambda: "dfindex_queue_films 0.0" in client.get("/metrics").text, 3)
 
 
 @pytest.fixture
@@ -194,13 +194,13 @@ def asking(port: int, data: bytes) -> socket.socket:
 def test_who_goes_away_is_not_worked_for(port: int, slow: bytes) -> None:
     before = readers()
     with asking(port, slow):
-        assert settled(lambda: metric(port, "dfindex_queue_work ") == 1)
+        assert settled(lambda: metric(port, "dfindex_queue_films ") == 1)
         assert settled(lambda: len(readers() - before) == 1)  # it is vetted
-    assert settled(lambda: metric(port, "dfindex_queue_work ") == 0, 3)
+    assert settled(lambda: metric(port, "dfindex_queue_films ") == 0, 3)
     assert settled(lambda: readers() <= before, 3)
     with asking(port, slow):
         assert settled(lambda: len(readers() - before) == 2)  # it is read, after it was vetted
-    assert settled(lambda: metric(port, "dfindex_queue_work ") == 0, 3)
+    assert settled(lambda: metric(port, "dfindex_queue_films ") == 0, 3)
     assert len(readers() - before) == 1  # what vets waits for the next
     line = 'dfindex_requests_total{method="POST",route="/api/v1/search",status="499"'
     assert metric(port, line) == 2
@@ -210,8 +210,8 @@ def test_who_comes_after_one_that_went_away_is_answered(
     port: int, slow: bytes, tmp_path: Path
 ) -> None:
     with asking(port, slow):
-        assert settled(lambda: metric(port, "dfindex_queue_work ") == 1)
-    assert settled(lambda: metric(port, "dfindex_queue_work ") == 0, 3)
+        assert settled(lambda: metric(port, "dfindex_queue_films ") == 1)
+    assert settled(lambda: metric(port, "dfindex_queue_films ") == 0, 3)
     with asking(port, film(tmp_path / "a.mp4", 2).read_bytes()) as sender:
         answer = http.client.HTTPResponse(sender)
         answer.begin()

@@ -1,0 +1,115 @@
+"""Searches as requests ask for them: by a file, by a sample, by several samples' vectors."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from dfindex.index import Index
+from dfindex.server.departures import Stop
+from dfindex.server.errors import Problem
+from indexer.errors import UsageError
+from indexer.files import Limits
+from indexer.types import Kind, Sample
+from search.results import SearchResult
+from search.video_clip import ClipReader
+from search.video_query import VideoSearcher
+from search.video_results import VideoSearchResult
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearchOptions:
+    """What a search is asked for, by the names the command line has."""
+
+    k: int = 10
+    where: str | None = None
+    space: str | None = None
+    min_score: float | None = None
+    max_fpr: float | None = None
+    verify: bool = True
+
+
+def sample_of(index: Index, sample_id: int) -> Sample:
+    """Return a sample, and whether its file is there; a 404 where there is none of that id."""
+    found = index.catalog.samples([sample_id])
+    if not found:
+        raise unknown_sample(sample_id)
+    absent = index.originals.absent(found)
+    return found[0].without_file(absent[sample_id]) if absent else found[0]
+
+
+def is_frame(index: Index, sample_id: int) -> bool:
+    """Tell whether a sample is of a video; a 404 where there is none of that id."""
+    found = index.catalog.samples([sample_id])
+    if not found:
+        raise unknown_sample(sample_id)
+    return found[0].kind is Kind.FRAME
+
+
+def unknown_sample(sample_id: int) -> Problem:
+    """Return the 404 for an id."""
+    return Problem(404, f"the index holds no sample {sample_id}", "take an id from a search's hits")
+
+
+def stored(
+    index: Index, ids: Sequence[int], options: SearchOptions
+) -> dict[int, SearchResult | None]:
+    """Search for samples by their stored vectors; None is of frames, unknown ids are left out."""
+    frames = [one.id for one in index.catalog.samples(ids) if one.kind is Kind.FRAME]
+    pictures = [one for one in ids if one not in frames]
+    found = index.searcher(options.space).search_samples(
+        pictures,
+        k=options.k,
+        where=options.where,
+        min_score=options.min_score,
+        max_fpr=options.max_fpr,
+    )
+    answers = {one: answer for one, answer in zip(pictures, found, strict=True) if answer}
+    return {**answers, **dict.fromkeys(frames)}
+
+
+def searched_sample(
+    index: Index, sample_id: int, options: SearchOptions, stop: Stop
+) -> SearchResult | VideoSearchResult:
+    """Search for what a sample is of: a picture, or of a frame its whole video."""
+    found = index.catalog.samples([sample_id])
+    if not found:
+        raise unknown_sample(sample_id)
+    if found[0].kind is Kind.FRAME:
+        return searched_clip(index, found[0], options, stop)
+    return searched(index, found[0], options)
+
+
+def searched_clip(
+    index: Index,
+    query: Path | Sample,
+    options: SearchOptions,
+    stop: Stop,
+    limits: Limits | None = None,
+) -> VideoSearchResult:
+    """Search with a video, until nobody waits for it."""
+    if options.max_fpr is not None:
+        raise UsageError("expected min_score with a video, got max_fpr; a rate is of pictures")
+    searcher = index.searcher(options.space)
+    with ClipReader(searcher.encoder, limits=limits) as reader, stop.ends(reader.halt):
+        return VideoSearcher(searcher).search(
+            query,
+            k=options.k,
+            where=options.where,
+            min_score=options.min_score,
+            verify=options.verify,
+            reader=reader,
+        )
+
+
+def searched(index: Index, query: Path | Sample, options: SearchOptions) -> SearchResult:
+    """Search with a picture."""
+    return index.searcher(options.space).search(
+        query,
+        k=options.k,
+        where=options.where,
+        min_score=options.min_score,
+        max_fpr=options.max_fpr,
+        verify=options.verify,
+    )
