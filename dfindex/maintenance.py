@@ -96,6 +96,25 @@ def relocate(
     return replace(result, moved=True)
 
 
+def take_back(index: Path, number: int) -> list[str]:
+    """Take what lies in quarantine under a number back into the index; say what was done.
+
+    Raise UsageError where it cannot be part of the index as that is now: it stays in quarantine.
+    """
+    from indexer.store.readmission import readmit
+
+    with _writer(index) as writer:
+        return readmit(writer.folder, writer.catalog, number)
+
+
+def empty_quarantine(index: Path) -> int:
+    """Delete all that lies in quarantine; return how many files that were."""
+    from indexer.store.quarantine import empty
+
+    with _writer(index) as writer:
+        return empty(writer.folder)
+
+
 def doctor(index: Path, *, repair: bool, every_file: bool = False) -> Examination:
     """Check an index and whether its files are there, and mend the index where ``repair``.
 
@@ -103,12 +122,14 @@ def doctor(index: Path, *, repair: bool, every_file: bool = False) -> Examinatio
     ``every_file``.
     """
     from dfindex.head_check import check_heads
+    from dfindex.kept_check import check_kept
     from indexer.store.examination import examine
     from indexer.store.repair import repair as mend
 
     if not IndexFolder(index).exists():
         raise IndexNotFoundError(f"there is no index at {index}; build one with dfindex build")
     result = mend(index) if repair else examine(index)
+    check_kept(index, result, repair=repair)
     check_heads(index, result)
     result.files = _read_files(index, every=every_file)
     return result

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from rich.text import Text
@@ -40,7 +41,7 @@ def examination_table(result: Examination) -> None:
         lost = f" Lost: {finding.loses}." if finding.loses else ""
         console.print(Text(f"{finding.path}: {finding.problem}.{lost}"))
     for action in result.actions:
-        console.print(Text(f"Mended: {action}."))
+        console.print(Text(f"Repaired: {action}."))
     if result.files is not None:
         console.print(
             f"{result.files.seen} indexed files: {result.files.read} compared by SHA-256, "
@@ -53,7 +54,18 @@ def examination_table(result: Examination) -> None:
         told = told or f"logit = W cls + b within {head.largest:.2g}"
         console.print(Text(f"Head of {head.space}, {head.samples} samples: {told}."))
     if result.quarantined:
-        console.print(f"{result.quarantined} files of interrupted commits lie in quarantine.")
+        console.print(
+            f"{result.quarantined} files lie in quarantine: --take-back N puts those of one number "
+            "where they were, --empty-quarantine deletes all."
+        )
+        for one in result.quarantine:
+            console.print(Text(f"  {one.number}: {', '.join(one.files)}"))
+
+
+def quarantine_summary(done: Sequence[str]) -> None:
+    """Say what became of files in quarantine."""
+    for one in done:
+        shown_on().print(Text(f"{one[:1].upper()}{one[1:]}."))
 
 
 def relocation_summary(result: Relocation) -> None:

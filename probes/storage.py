@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,11 +16,12 @@ from safetensors import SafetensorError
 from safetensors.numpy import load as load_tensors
 from safetensors.numpy import save as save_tensors
 
-from indexer.errors import StoreError, UsageError
+from indexer.errors import IndexDamagedError, StoreError, UsageError
 from indexer.store.durable import (
-    file_sha256,
     read_sealed_json,
     replace_file,
+    sync_folder,
+    unreadable,
     write_sealed_json,
 )
 from probes.calibration import Calibration, Calibrator
@@ -29,6 +33,7 @@ from probes.patch import PatchHead
 from probes.recipe import Choice, Detector, Recipe
 
 CARD, WEIGHTS, SCORES, EVALUATION = "card.json", "head.safetensors", "scores", "evaluation.json"
+_NEXT = "next.safetensors"  # the weights of a card that is about to be written
 FORMAT = 1
 KNOWN = "known."  # before the names of the open set's arrays
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
@@ -65,17 +70,21 @@ def check_name(name: str) -> str:
 
 
 def save_probe(folder: Path, probe: Probe) -> None:
-    """Write a probe into its folder; scores of an older head of that name are removed."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for stale in folder.glob(f"{SCORES}.*"):
-        stale.unlink()
+    """Write a probe into its folder; scores and figures of an older head of that name go.
+
+    A kill leaves the older head or the new one: the card decides which of the two files counts.
+    """
     arrays, plain = _state(probe.detector.head)
     if probe.detector.known is not None:
         known, plain_known = _state(probe.detector.known, KNOWN)
         arrays, plain = arrays | known, {**plain, "known": plain_known}
     data = save_tensors(arrays)
-    replace_file(folder / WEIGHTS, lambda file: file.write(data))
-    write_sealed_json(folder / CARD, _card(probe, plain, file_sha256(folder / WEIGHTS)))
+    replace_file(folder / _NEXT, lambda file: file.write(data))
+    for stale in (*folder.glob(f"{SCORES}.*"), folder / EVALUATION):
+        stale.unlink(missing_ok=True)
+    write_sealed_json(folder / CARD, _card(probe, plain, hashlib.sha256(data).hexdigest()))
+    (folder / _NEXT).replace(folder / WEIGHTS)
+    sync_folder(folder)
 
 
 def load_probe(folder: Path) -> Probe:
@@ -88,14 +97,24 @@ def load_probe(folder: Path) -> Probe:
         )
     card = read_card(folder)
     path = folder / WEIGHTS
+    data = next(_weights(folder, str(card.get("weights_sha256"))), None)
+    if data is None:
+        raise _damaged(path, "is missing or does not match its checksum")
     try:
-        if file_sha256(path) != card["weights_sha256"]:
-            raise _damaged(path, "does not match its checksum")
-        return _probe(card, load_tensors(path.read_bytes()))
-    except (OSError, SafetensorError) as error:
+        return _probe(card, load_tensors(data))
+    except SafetensorError as error:
         raise _damaged(path, "cannot be read") from error
     except (KeyError, ValueError, TypeError) as error:
         raise _damaged(folder / CARD, f"is not what this version writes ({error})") from error
+
+
+def _weights(folder: Path, sha256: str) -> Iterator[bytes]:
+    """Yield the bytes of the files that are the ones a card speaks of."""
+    for path in (folder / WEIGHTS, folder / _NEXT):
+        with suppress(IndexDamagedError), unreadable(path):
+            data = path.read_bytes()
+            if hashlib.sha256(data).hexdigest() == sha256:
+                yield data
 
 
 def read_card(folder: Path) -> dict[str, Any]:
@@ -241,5 +260,5 @@ def _method_of(head: Any) -> str:
     return names.get(type(head), REAL_ONLY)
 
 
-def _damaged(path: Path, how: str) -> StoreError:
-    return StoreError(f"the probe's file {path} {how}; train the probe again")
+def _damaged(path: Path, how: str) -> IndexDamagedError:
+    return IndexDamagedError(f"the probe's file {path} {how}; train the probe again")

@@ -7,8 +7,8 @@ neighbours without drawing the map again.
 
 from __future__ import annotations
 
+import io
 import json
-import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,8 +16,9 @@ from typing import Any
 
 import numpy as np
 
+from indexer.errors import IndexDamagedError, StoreError
 from indexer.quiet import quiet
-from indexer.store.durable import keep_if_possible, replace_file
+from indexer.store.durable import keep_if_possible, replace_file, unreadable
 from indexer.store.space import Space
 from indexer.types import Float32, Int64
 
@@ -91,12 +92,23 @@ def save(path: Path, projection: Projection) -> None:
 def load(path: Path) -> Projection | None:
     """Return a kept map, None where there is none that can be read."""
     try:
-        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
+        return read(path)
+    except (StoreError, OSError):
+        return None  # a cache that cannot be read is no cache
+
+
+def read(path: Path) -> Projection | None:
+    """Return a kept map, None where another version drew it; raise IndexDamagedError."""
+    with unreadable(path):
+        data = path.read_bytes()
+    try:
+        with np.load(io.BytesIO(data), allow_pickle=False) as file:
             if json.loads(str(file["header"]))["version"] != _VERSION:
                 return None
             return Projection(**{name: file[name] for name in Projection.__dataclass_fields__})
-    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile):
-        return None  # a cache that cannot be read is no cache
+    # What zipfile and NumPy say of an archive depends on the place of the damage.
+    except Exception as error:
+        raise IndexDamagedError(f"{path} cannot be read; the map is drawn again") from error
 
 
 def _neighbours(space: Space, ids: Int64, tell: Progress) -> tuple[Int64, Float32]:

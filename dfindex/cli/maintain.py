@@ -74,6 +74,10 @@ def relocate(old: Path, new: Path, dry_run: bool, force: bool, index: Path, as_j
 @index_option
 @click.option("--repair", is_flag=True, help="Mend what can be mended.")
 @click.option("--files", is_flag=True, help="Compare every corpus file by SHA-256.")
+@click.option(
+    "--take-back", type=int, metavar="N", help="Put what lies in quarantine N where it was."
+)
+@click.option("--empty-quarantine", is_flag=True, help="Delete all that lies in quarantine.")
 @click.option("--orientation", is_flag=True, help="Check which way an encoder's head points.")
 @click.option(
     "--labels",
@@ -88,6 +92,8 @@ def doctor(
     index: Path,
     repair: bool,
     files: bool,
+    take_back: int | None,
+    empty_quarantine: bool,
     orientation: bool,
     labels: Path | None,
     preset: str | None,
@@ -101,6 +107,9 @@ def doctor(
     The corpus is looked at too: which of its files are gone, and by SHA-256 which of those of
     another time are not what was indexed; with --files all are read.
 
+    What a repair takes out of the index lies in quarantine, numbered, until --take-back N puts it
+    where it was or --empty-quarantine deletes all of it.
+
     With --orientation --labels CSV: tell from labelled pictures whether an encoder's head says
     fake where it is declared to. The finding is kept in the index; dfindex detect and dfindex
     explain go by it from then on.
@@ -109,6 +118,10 @@ def doctor(
         if repair or labels is None or not orientation:
             raise click.UsageError("--orientation and --labels CSV go together, without --repair")
         return _orientation(index, labels, encoder, (device, precision, preset), as_json=as_json)
+    if take_back is not None or empty_quarantine:
+        if repair or files or (take_back is not None and empty_quarantine):
+            raise click.UsageError("--take-back and --empty-quarantine stand alone")
+        return _quarantine(index, take_back, as_json=as_json)
     from dfindex.maintenance import doctor as run
     from dfindex.maintenance_tables import examination_table
 
@@ -118,6 +131,20 @@ def doctor(
     else:
         examination_table(result)
     return OK if result.healthy or repair else ERROR
+
+
+def _quarantine(index: Path, number: int | None, *, as_json: bool) -> int:
+    from dfindex.maintenance import empty_quarantine, take_back
+    from dfindex.maintenance_tables import quarantine_summary
+
+    done = (
+        [f"deleted {empty_quarantine(index)} files"] if number is None else take_back(index, number)
+    )
+    if as_json:
+        print_json({"actions": done})
+    else:
+        quarantine_summary(done)
+    return OK
 
 
 def _orientation(

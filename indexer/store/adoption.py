@@ -29,6 +29,8 @@ def adopt(
     Raise IndexDamagedError where it is damaged, or holds what the catalog has elsewhere by now.
     """
     base = folder.space(space).segments
+    if space not in {row.fingerprint for row in catalog.spaces()}:
+        raise IndexDamagedError(f"the catalog does not know the space {space}")
     segment = Segment(base, number)
     segment.verify()
     rows = segment.rows()

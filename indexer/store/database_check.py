@@ -1,8 +1,8 @@
 """Read whole database files in a process of their own, which a damaged one may end.
 
 DuckDB checks a block when it reads it, and reads those of its indexes only when it writes: a look
-therefore writes as well, to a copy. What the child prints, line by line: the generation once all
-rows were read; then `sound`; or what is wrong, as JSON.
+therefore writes as well, to a copy. What the child says is JSON, line by line: a number is the
+generation of a file of which all rows were read, an object ends the work on it.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -31,7 +32,6 @@ _BOOTSTRAP = (
     "import sys; sys.path.insert(0, sys.argv[1]); import indexer; sys.path.pop(0); "
     "from indexer.store.database_check import main; main(sys.argv[2:])"
 )
-_SOUND = "sound"
 _LONGEST_S = 3600.0
 _DAMAGE_SIGNALS = {signal.SIGSEGV, signal.SIGBUS, signal.SIGABRT, signal.SIGFPE, signal.SIGILL}
 
@@ -55,38 +55,58 @@ def look(file: Path) -> DatabaseState:
     Raise IndexLockedError where a writer has it, StoreError where it cannot be read for another
     reason than damage, IndexFormatError where a newer dfindex wrote it.
     """
-    if not file.exists():
-        return DatabaseState(problem="is missing")
-    try:
-        said = _in_a_child("look", file)
-    except IndexFormatError as error:
-        if error.args[0].startswith(str(file)):
-            return DatabaseState(problem=str(error), foreign=True)
-        raise
-    generation = next((int(line) for line in said.lines if line.isdigit()), None)
-    return DatabaseState(generation=generation, problem=said.problem)
+    return look_at([file])[0]()
+
+
+def look_at(files: Sequence[Path]) -> list[Callable[[], DatabaseState]]:
+    """Look at several databases, in one process unless that ends; return what tells of each."""
+    there = [file for file in files if file.exists()]
+    said: dict[Path, _Said] = {}
+    while rest := [file for file in there if file not in said]:
+        said |= zip(rest, _in_a_child("look", *rest), strict=False)
+    return [partial(_state, file, said.get(file)) for file in files]
 
 
 def copy_rows(source: Path, target: Path) -> None:
     """Copy all rows of a database into a new one, whose indexes are made anew."""
-    said = _in_a_child("copy", source, target)
-    if said.problem:
-        raise IndexDamagedError(said.problem)
+    if problem := _in_a_child("copy", source, target)[0].problem():
+        raise IndexDamagedError(problem)
 
 
 def copy_tables(source: Path, target: Path, tables: Sequence[str]) -> list[str]:
-    """Copy those of some tables that can be read, over what the target has; return which."""
-    return [name for name in tables if not _in_a_child("table", source, target, name).problem]
+    """Copy those of some tables that can be read into the same, empty, ones; return which."""
+    return [name for name in tables if not _in_a_child("table", source, target, name)[0].problem()]
 
 
 @dataclass(frozen=True)
 class _Said:
-    lines: list[str]
-    problem: str = ""
+    """What a child said of one file: the generation, and how it ended."""
+
+    generation: int | None
+    end: dict[str, str]
+
+    def problem(self) -> str:
+        """Return the damage that was found; raise what else was met."""
+        kind, message = self.end.get("error"), self.end.get("message", "")
+        if kind in (None, IndexDamagedError.__name__):
+            return message
+        raise getattr(errors, str(kind))(message)
 
 
-def _in_a_child(*arguments: str | Path) -> _Said:
-    command = [sys.executable, "-c", _BOOTSTRAP, str(_HOME), *map(str, arguments)]
+def _state(file: Path, said: _Said | None) -> DatabaseState:
+    if said is None:
+        return DatabaseState(problem="is missing")
+    try:
+        return DatabaseState(generation=said.generation, problem=said.problem())
+    except IndexFormatError as error:
+        if error.args[0].startswith(str(file)):
+            return DatabaseState(problem=str(error), foreign=True)
+        raise
+
+
+def _in_a_child(task: str, *arguments: str | Path) -> list[_Said]:
+    """Return what a child said of one file after the other; of the last one, how it ended."""
+    command = [sys.executable, "-c", _BOOTSTRAP, str(_HOME), task, *map(str, arguments)]
     try:
         child = subprocess.run(
             command,
@@ -97,49 +117,59 @@ def _in_a_child(*arguments: str | Path) -> _Said:
             check=False,
         )
     except subprocess.TimeoutExpired as error:
-        raise StoreError(f"{arguments[1]} was not read in {_LONGEST_S:g} seconds") from error
-    lines = child.stdout.splitlines()
-    if child.returncode == 0 and lines and lines[-1] == _SOUND:
-        return _Said(lines)
+        raise StoreError(f"{arguments[0]} was not read in {_LONGEST_S:g} seconds") from error
+    said: list[_Said] = []
+    generation = None
+    for line in map(json.loads, child.stdout.splitlines()):
+        if isinstance(line, int):
+            generation = line
+        else:
+            said.append(_Said(generation, line))
+            generation = None
+    if child.returncode:
+        said.append(_Said(generation, _ended(child, arguments[len(said)])))
+    return said
+
+
+def _ended(child: subprocess.CompletedProcess[str], file: str | Path) -> dict[str, str]:
+    """Return what it means that a child ended before it had said all."""
     if -child.returncode in _DAMAGE_SIGNALS:
-        ended = signal.Signals(-child.returncode).name
-        return _Said(lines, f"{arguments[1]} is damaged: DuckDB ends with {ended} over it")
-    return _Said(lines, _told(lines, child, arguments[1]))
-
-
-def _told(lines: Sequence[str], child: subprocess.CompletedProcess[str], file: str | Path) -> str:
-    """Return the damage a child found; raise what else it met."""
-    try:
-        value = json.loads(lines[-1])
-        kind, message = value["error"], value["message"]
-    except (IndexError, ValueError, KeyError, TypeError):
-        raise StoreError(
-            f"{file} could not be looked at: the process that reads it ended with "
-            f"{child.returncode}: {child.stderr.strip()[-300:]}"
-        ) from None
-    if kind == IndexDamagedError.__name__:
-        return str(message)
-    raise getattr(errors, kind)(message)
+        name = signal.Signals(-child.returncode).name
+        return {
+            "error": IndexDamagedError.__name__,
+            "message": f"{file} is damaged: DuckDB ends with {name} over it",
+        }
+    return {
+        "error": StoreError.__name__,
+        "message": f"{file} could not be looked at: the process that reads it ended with "
+        f"{child.returncode}: {child.stderr.strip()[-300:]}",
+    }
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Do what a parent asks for, as the child."""
-    task, file, *rest = arguments
+    """Do what a parent asks for, as the child: one task, or a look at each of some files."""
+    task, *rest = arguments
+    if task == "look":
+        for file in rest:
+            _try(_look, Path(file))
+    else:
+        file, target, *more = rest
+        _try(_TASKS[task], Path(file), Path(target), *more)
+
+
+def _try(task: Callable[..., None], file: Path, *more: object) -> None:
+    end: dict[str, str] = {}
     try:
-        _TASKS[task](Path(file), *rest)
-        _say(_SOUND)
+        task(file, *more)
     except DfindexError as error:
-        _tell(type(error).__name__, str(error))
+        end = {"error": type(error).__name__, "message": str(error)}
     except OSError as error:
-        _tell(StoreError.__name__, described(error, file))
+        end = {"error": StoreError.__name__, "message": described(error, file)}
+    _say(end)
 
 
-def _tell(kind: str, message: str) -> None:
-    _say(json.dumps({"error": kind, "message": message}))
-
-
-def _say(line: object) -> None:
-    sys.stdout.write(f"{line}\n")
+def _say(value: object) -> None:
+    sys.stdout.write(f"{json.dumps(value)}\n")
     sys.stdout.flush()
 
 
@@ -174,18 +204,18 @@ def _write_all(copy: Path, file: Path) -> None:
     writable.close()
 
 
-def _copy(file: Path, target: str) -> None:
+def _copy(file: Path, target: Path) -> None:
     connection = attach(file, read_only=True)
     with translated(file):
-        copy_to(connection, Path(target))
-    sync_file(Path(target))
+        copy_to(connection, target)
+    sync_file(target)
 
 
-def _table(file: Path, target: str, name: str) -> None:
+def _table(file: Path, target: Path, name: str) -> None:
     connection = attach(file, read_only=True)
     with translated(file):
-        copy_table(connection, Path(target), name)
-    sync_file(Path(target))
+        copy_table(connection, target, name)
+    sync_file(target)
 
 
-_TASKS: dict[str, Callable[..., None]] = {"look": _look, "copy": _copy, "table": _table}
+_TASKS: dict[str, Callable[..., None]] = {"copy": _copy, "table": _table}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,7 +10,7 @@ from pathlib import Path
 from indexer.errors import IndexDamagedError, IndexLockedError, StoreError
 from indexer.store.ann_cache import AnnCache
 from indexer.store.catalog import Catalog, SegmentRecord, SpaceRow
-from indexer.store.database_check import DatabaseState, look
+from indexer.store.database_check import DatabaseState, look_at
 from indexer.store.durable import file_sha256, unreadable
 from indexer.store.layout import IndexFolder, SpaceFolder
 from indexer.store.ledger import kept_ledger
@@ -104,7 +104,10 @@ def look_over(folder: IndexFolder) -> tuple[Examination, Catalogs]:
     """Check every file of an index; return what was found, and how its catalogs are."""
     result = Examination()
     result.count_quarantine(folder)
-    catalogs = Catalogs(_look(folder.catalog, result), _look(folder.published, result) or _AWAY)
+    files = (folder.catalog, folder.published)
+    looks = zip(files, look_at(files), strict=True)
+    ours, published = (_state(file, seen, result) for file, seen in looks)
+    catalogs = Catalogs(ours, published or _AWAY)
     newest = newest_readable(folder, catalogs)
     known = set() if newest is None else _examine_known(folder, newest, result)
     for space in sorted(folder.spaces.glob("*")):
@@ -125,12 +128,14 @@ def newest_readable(folder: IndexFolder, catalogs: Catalogs) -> Path | None:
     return max(readable, key=lambda one: one[0], default=(0, None))[1]
 
 
-def _look(file: Path, result: Examination) -> DatabaseState | None:
-    """Look at a catalog; None where a writer has it: its published copy is what there is."""
+def _state(
+    file: Path, seen: Callable[[], DatabaseState], result: Examination
+) -> DatabaseState | None:
+    """Note how a catalog is; None where a writer has it: the published one is there to look at."""
     state = _AWAY
     with result.noting(file):
         try:
-            state = look(file)
+            state = seen()
         except IndexLockedError:
             return None
         if state.problem:

@@ -32,7 +32,10 @@ def quarantine(folder: IndexFolder, paths: Sequence[Path]) -> int:
         target = _place(folder, number) / path.relative_to(folder.path)
         target.parent.mkdir(parents=True, exist_ok=True)
         path.replace(target)
-        sync_folder(target.parent)
+        for parent in (target.parent, *target.parent.parents):
+            sync_folder(parent)
+            if parent == folder.path:
+                break
     return number
 
 

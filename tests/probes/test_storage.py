@@ -98,7 +98,7 @@ def test_a_truncated_or_missing_file_is_noticed(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="does not match its checksum; train the probe again"):
         load_probe(tmp_path / "gan")
     path.unlink()
-    with pytest.raises(StoreError, match="cannot be read"):
+    with pytest.raises(StoreError, match="is missing"):
         load_probe(tmp_path / "gan")
 
 
