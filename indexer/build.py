@@ -21,6 +21,7 @@ from indexer.files import Limits
 from indexer.labels import read_labels
 from indexer.store.changes import Label, LinkedFile
 from indexer.store.file_table import FailedFile
+from indexer.store.joining import join_small
 from indexer.store.labelling import assign_labels
 from indexer.store.patch_codec import PatchCodec
 from indexer.store.scan import Scan
@@ -142,6 +143,7 @@ def build(
     scan.remember([] if options.prune else [raw for raw, _ in missing])
     from_folders = _label_from_folders(writer) if options.label_from_folders else 0
     from_file = assign_labels(writer.catalog, rows)  # which overrules the folders
+    join_small(writer, encoder.spec.fingerprint)
     writer.refresh_ann(encoder.spec.fingerprint)
     writer.publish()
     return BuildReport(

@@ -8,14 +8,16 @@ from pathlib import Path
 
 from indexer.errors import IndexDamagedError
 from indexer.store.ann import FaissIndex, VectorIndex, recall
+from indexer.store.catalog import SegmentRecord
 from indexer.store.durable import (
     TEMPORARY_SUFFIX,
     file_sha256,
     read_sealed_json,
     write_sealed_json,
 )
-from indexer.types import Embeddings
+from indexer.types import Embeddings, Int64
 
+_WORN_SHARE = 8  # an index is made anew where more than an eighth of it lies beside it or is dead
 _KEPT = 2  # a reader that opened the generation before may still want its file
 
 
@@ -29,6 +31,14 @@ class AnnInfo:
     segments: tuple[int, ...]
     recall_at_10: float
     faiss_sha256: str
+
+    def is_worn(self, records: Sequence[SegmentRecord], dead: Int64) -> bool:
+        """Tell whether so much was written or deleted since that it is worth making anew.
+
+        What it lacks is searched beside it, so that a small build need not wait for it.
+        """
+        beside = sum(one.rows for one in records if one.id not in self.segments)
+        return (beside + len(dead)) * _WORN_SHARE > self.rows
 
 
 class AnnCache:

@@ -57,14 +57,22 @@ def compact(writer: IndexWriter) -> Compaction:
 
 
 def _compact_space(writer: IndexWriter, space: str) -> int:
-    folder = writer.folder.space(space)
     dead = set(writer.catalog.tombstones().tolist())
     old = [one for one in writer.catalog.segments(space) if _worth_it(writer, one, dead)]
     if not _has_dead(writer, old, dead) and len(old) < 2:
         return 0
-    new = [_write(writer, old[0], batch) for batch in _batches(writer, old, dead)]
+    AnnCache(writer.folder.space(space).ann).drop()
+    return rewrite(writer, old)
+
+
+def rewrite(writer: IndexWriter, old: Sequence[SegmentRecord]) -> int:
+    """Put the live rows of some segments of a space into as few as they need; return how many were dropped.
+
+    One transaction: a kill leaves either the old segments or the new ones.
+    """
+    dead = set(writer.catalog.tombstones().tolist())
+    new = [_write(writer, batch) for batch in _batches(writer, old, dead)]
     writer.catalog.swap_segments([one.id for one in old], new)
-    AnnCache(folder.ann).drop()
     writer.publish()
     delete_dropped(writer.folder, writer.catalog)
     return sum(one.rows for one in old) - sum(record.rows for record, _ in new)
@@ -88,6 +96,7 @@ def _has_dead(writer: IndexWriter, records: Sequence[SegmentRecord], dead: set[i
 class _Kept:
     """What is kept of a segment, in step; the last two are None where it never had them."""
 
+    made_as: SegmentRecord
     rows: list[SegmentRow]
     vectors: Float32
     patches: UInt8
@@ -95,10 +104,11 @@ class _Kept:
     heads: Float32 | None
 
     @classmethod
-    def of(cls, segment: Segment, dead: set[int]) -> _Kept:
+    def of(cls, record: SegmentRecord, segment: Segment, dead: set[int]) -> _Kept:
         places = [place for place, row in enumerate(segment.rows()) if row.id not in dead]
         heads = segment.head_rows()
         return cls(
+            made_as=record,
             rows=[segment.rows()[place] for place in places],
             vectors=segment.vectors()[places],
             patches=segment.patch_rows(places),
@@ -106,16 +116,16 @@ class _Kept:
             heads=None if heads is None else heads[places],
         )
 
-    def fits(self, other: _Kept) -> bool:
-        """Tell whether both may share a segment: rows with and without a part never do."""
-        return (
-            len(self.rows) + len(other.rows) <= FULL_ROWS
-            and (self.keypoints is None) == (other.keypoints is None)
-            and (self.heads is None) == (other.heads is None)
-        )
+    @property
+    def sort(self) -> tuple[str, str, bool, bool]:
+        """What all rows of a segment have in common: where they were made, and their parts."""
+        made_as = self.made_as
+        return made_as.device, made_as.precision, self.keypoints is None, self.heads is None
 
     def joined(self, other: _Kept) -> _Kept:
+        """Return the rows of both, which are of one sort."""
         return _Kept(
+            made_as=self.made_as,
             rows=self.rows + other.rows,
             vectors=np.concatenate([self.vectors, other.vectors]),
             patches=np.concatenate([self.patches, other.patches]),
@@ -136,24 +146,23 @@ def _both(first: Array | None, second: Array | None) -> Array | None:
 def _batches(
     writer: IndexWriter, records: Sequence[SegmentRecord], dead: set[int]
 ) -> Iterator[_Kept]:
-    """Yield the live rows of some segments in batches of at most `FULL_ROWS`."""
-    batch: _Kept | None = None
+    """Yield the live rows of some segments in batches of one sort and at most `FULL_ROWS`."""
+    open_: dict[object, _Kept] = {}
     for record in records:
         segment = open_segment(writer.catalog, writer.folder.space(record.space), record.id)
-        kept = _Kept.of(segment, dead)
+        kept = _Kept.of(record, segment, dead)
         if not kept.rows:
             continue
-        if batch is not None and not batch.fits(kept):
+        batch = open_.pop(kept.sort, None)
+        if batch is not None and len(batch.rows) + len(kept.rows) > FULL_ROWS:
             yield batch
             batch = None
-        batch = kept if batch is None else batch.joined(kept)
-    if batch is not None:
-        yield batch
+        open_[kept.sort] = kept if batch is None else batch.joined(kept)
+    yield from open_.values()
 
 
-def _write(
-    writer: IndexWriter, like: SegmentRecord, batch: _Kept
-) -> tuple[SegmentRecord, list[int]]:
+def _write(writer: IndexWriter, batch: _Kept) -> tuple[SegmentRecord, list[int]]:
+    like = batch.made_as
     info = SegmentInfo(
         id=writer.catalog.advance("next_segment", 1),
         space=like.space,

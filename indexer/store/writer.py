@@ -162,14 +162,16 @@ class IndexWriter(Closing):
         self._publish_cost = self._published_at - started
 
     def refresh_ann(self, fingerprint: str, *, exact_up_to: int = EXACT_UP_TO) -> AnnInfo | None:
-        """Rebuild a space's cached nearest-neighbour index where it does not cover the space."""
+        """Rebuild a space's cached nearest-neighbour index where it is worn or damaged."""
         row = self.space_row(fingerprint)
-        segments = [record.id for record in self.catalog.segments(fingerprint)]
+        records = self.catalog.segments(fingerprint)
+        segments = [record.id for record in records]
         if row is None or not segments:
             return None
         cache = AnnCache(self.folder.space(fingerprint).ann)
         info = cache.newest(segments)
-        if info is not None and len(info.segments) == len(segments) and cache.intact(info):
+        worn = info is None or info.is_worn(records, self.catalog.tombstones())
+        if info is not None and not worn and cache.intact(info):
             return info
         space = Space(self.catalog, row, self.folder.space(fingerprint))
         return cache.write(
