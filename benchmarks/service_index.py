@@ -9,6 +9,7 @@ import numpy as np
 
 from indexer.corpus import FoundFile
 from indexer.encoders.registry import deferred
+from indexer.store.ann import EXACT_UP_TO
 from indexer.store.patch_codec import PatchCodec
 from indexer.store.writer import IndexWriter, NewSample
 from indexer.types import Float32, unit
@@ -18,8 +19,13 @@ _LATENT = 48  # dimensions in which samples of one cluster differ
 _BATCH = 5000
 
 
-def make_index(folder: Path, samples: int, *, seed: int = 0) -> None:
-    """Write an index of ``samples`` vectors in clusters, in the packaged encoder's space."""
+def make_index(
+    folder: Path, samples: int, *, seed: int = 0, exact_up_to: int = EXACT_UP_TO
+) -> None:
+    """Write an index of ``samples`` vectors in clusters, in the packaged encoder's space.
+
+    It has a graph above ``exact_up_to`` vectors.
+    """
     encoder = deferred(None, device="cpu", precision="fp32")
     spec = encoder.spec
     rng = np.random.default_rng(seed)
@@ -33,7 +39,7 @@ def make_index(folder: Path, samples: int, *, seed: int = 0) -> None:
             made = [_sample(start + offset, vectors[offset], row) for offset in range(count)]
             writer.commit(spec, made_on=encoder, samples=made)
         writer.publish()
-        writer.refresh_ann(spec.fingerprint)
+        writer.refresh_ann(spec.fingerprint, exact_up_to=exact_up_to)
 
 
 def _vectors(rng: np.random.Generator, count: int, dim: int, fixed: np.random.Generator) -> Float32:

@@ -48,7 +48,7 @@ def votes(
     """
     if not len(query) or not len(index):
         return {}
-    pairs = index.search(query, NEAREST, allowed=allowed)
+    pairs = index.search(query, NEAREST, allowed=allowed, within=FARTHEST)
     others = ~np.isin(pairs.samples, list(besides))
     weights = _weights(pairs, len(query), others)
     kept = np.flatnonzero(weights > 0)

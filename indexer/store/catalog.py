@@ -103,6 +103,14 @@ class Located:
     segments: Int64
     rows: Int64
 
+    def of(self, ids: Iterable[int] | Int64) -> Located:
+        """Return where those of some ids live that are among these, by id."""
+        wanted = np.unique(ids if isinstance(ids, np.ndarray) else np.fromiter(ids, np.int64))
+        places = np.searchsorted(self.ids, wanted)
+        there = places < len(self.ids)
+        kept = places[there][self.ids[places[there]] == wanted[there]]
+        return Located(self.ids[kept], self.segments[kept], self.rows[kept])
+
 
 class Catalog:
     """Reads a catalog through a DuckDB connection whose current database it is.
@@ -253,18 +261,15 @@ class Catalog:
         """Return the ids (n,) int64 of deleted samples that segments still hold."""
         return self.columns("SELECT sample_id FROM tombstones")[0]
 
-    def locate(self, space: str, ids: Iterable[int] | None = None) -> Located:
-        """Return where the live embeddings of a space live, or those of some ids, by id."""
-        wanted = None if ids is None else [int(one) for one in ids]
+    def locate(self, space: str) -> Located:
+        """Return where the live embeddings of a space live, by id."""
         return Located(
             *self.columns(
                 """
-                SELECT sample_id, segment, row FROM embeddings WHERE space = $space
-                  AND sample_id NOT IN (SELECT sample_id FROM tombstones)
-                  AND ($ids IS NULL OR sample_id IN (SELECT unnest($ids::BIGINT[])))
-                ORDER BY sample_id
+                SELECT sample_id, segment, row FROM embeddings WHERE space = ?
+                  AND sample_id NOT IN (SELECT sample_id FROM tombstones) ORDER BY sample_id
                 """,
-                {"space": space, "ids": wanted},
+                [space],
             )
         )
 

@@ -6,13 +6,20 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from indexer.keypoints import CODE_BYTES, WORDS, Keypoints, vocabulary
 from indexer.store.ann import faiss_module
 from indexer.types import Float32, Int64, UInt8
 
+Bools = npt.NDArray[np.bool_]
+
 _WORDS_READ = 16  # lists of words near the query's that are looked through
 _BITS = 8 * CODE_BYTES
+_MOST, _MORE = (
+    2048,
+    16,
+)  # keypoints looked at where most are not allowed, and how fast it gets there
 
 
 @dataclass(frozen=True)
@@ -55,25 +62,55 @@ class KeypointIndex:
     def __len__(self) -> int:
         return int(self._index.ntotal)
 
-    def search(self, query: Keypoints, k: int, *, allowed: Int64 | None = None) -> KeypointMatches:
+    def search(
+        self, query: Keypoints, k: int, *, allowed: Int64 | None = None, within: int = _BITS
+    ) -> KeypointMatches:
         """Return the ``k`` nearest keypoints to each of the query's, of ``allowed`` samples only.
 
-        Approximate: only keypoints under words near the query's are compared.
+        Those that differ in more than ``within`` bits may be left out. Approximate: only keypoints
+        under words near the query's are compared, and of those the `_MOST` nearest to each.
         """
-        distances, found = self._index.search(query.codes, k)
-        rows, columns = np.nonzero(found >= 0)
-        places = found[rows, columns]
-        if allowed is not None:
-            kept = np.isin(self._samples[places], allowed)
-            rows, columns, places = rows[kept], columns[kept], places[kept]
+        rows = np.arange(len(query), dtype=np.int64)
+        pairs, asked = [], k
+        while len(rows):
+            found, short = self._among(query.codes, rows, k, asked, allowed, within)
+            pairs.append(found)
+            rows, asked = rows[short], asked * _MORE
+        places = np.concatenate([one[1] for one in pairs])
         return KeypointMatches(
-            query=rows,
+            query=np.concatenate([one[0] for one in pairs]),
             samples=self._samples[places],
-            distances=distances[rows, columns].astype(np.int64),
+            distances=np.concatenate([one[2] for one in pairs]),
             points=self._points[places],
             sizes=self._sizes[places],
             angles=self._angles[places],
         )
+
+    def _among(
+        self,
+        codes: UInt8,
+        rows: Int64,
+        k: int,
+        asked: int,
+        allowed: Int64 | None,
+        within: int,
+    ) -> tuple[tuple[Int64, Int64, Int64], Bools]:
+        """Look at the ``asked`` nearest keypoints to some rows of ``codes``.
+
+        Return rows, places of keypoints and distances of the pairs that are allowed, and for
+        which rows more are to be looked at: their pairs are left out.
+        """
+        distances, found = self._index.search(codes[rows], asked)
+        kept = found >= 0
+        short = np.zeros(len(rows), dtype=bool)
+        if allowed is not None:
+            more = (found[:, -1] >= 0) & (distances[:, -1] <= within) & (asked < _MOST)
+            kept &= np.isin(self._samples[found], allowed)
+            short = more & (kept.sum(axis=1) < k)
+            kept &= (kept.cumsum(axis=1) <= k) & ~short[:, None]
+        at, columns = np.nonzero(kept)
+        pairs = rows[at], found[at, columns], distances[at, columns].astype(np.int64)
+        return pairs, short
 
     def _add(self, ids: Int64, rows: UInt8) -> tuple[Int64, Keypoints]:
         faiss = faiss_module()

@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 
 from indexer.errors import IndexDamagedError, SpaceMismatchError
-from indexer.store.ann import FaissIndex, VectorIndex, merge
+from indexer.store.ann import FaissIndex, VectorIndex, merge, nearest
 from indexer.store.ann_cache import AnnCache, AnnInfo
 from indexer.store.catalog import Catalog, Located, SpaceRow
 from indexer.store.durable import read_sealed_json
@@ -19,6 +19,7 @@ from indexer.store.patch_codec import PatchCodec
 from indexer.store.segments import Segment, segment_path
 from indexer.types import Embeddings, EncoderSpec, Float32, Int64, UInt8
 
+_FEW = 512  # samples that are sooner read than picked out of all
 _RESCORED = 4  # candidates an approximate index returns for each neighbour asked for
 
 
@@ -65,7 +66,7 @@ class Space:
 
     def ids(self) -> Int64:
         """Return the ids (n,) int64 of all live samples, rising."""
-        return self._catalog.locate(self.row.fingerprint).ids
+        return self._live.ids
 
     def contents(self) -> Contents:
         """Return which live samples are of the same file."""
@@ -79,7 +80,7 @@ class Space:
 
     def embeddings(self, ids: Iterable[int] | None = None) -> Embeddings:
         """Return the unit vectors of all live samples, or of some, in the order of their ids."""
-        located = self._catalog.locate(self.row.fingerprint, ids)
+        located = self._live if ids is None else self._live.of(ids)
         return Embeddings(located.ids, self._read_vectors(located))
 
     def batches(self) -> Iterator[Embeddings]:
@@ -95,7 +96,7 @@ class Space:
 
         Raise KeyError for an id that is not live in this space.
         """
-        located = self._catalog.locate(self.row.fingerprint, ids)
+        located = self._live.of(ids)
         tokens: dict[int, Float32] = {}
         for segment in np.unique(located.segments):
             mine = located.segments == segment
@@ -140,6 +141,8 @@ class Space:
         k = min(k, available)
         if k == 0:
             return np.empty((len(queries), 0), np.float32), np.empty((len(queries), 0), np.int64)
+        if allowed is not None and len(allowed) <= _FEW:
+            return self._among_few(queries, k, allowed)
         approximate = any(index.kind != "flat" for index in self._indexes)
         asked = k * _RESCORED if approximate else k
         parts = [
@@ -151,6 +154,12 @@ class Space:
             scores, ids = self._rescore(queries, ids, k)
         return _without_padding(scores[:, :k], ids[:, :k])
 
+    def _among_few(self, queries: Float32, k: int, allowed: Int64) -> tuple[Float32, Int64]:
+        located = self._live.of(allowed)
+        if not len(located.ids):
+            return np.empty((len(queries), 0), np.float32), np.empty((len(queries), 0), np.int64)
+        return nearest(queries, self._read_vectors(located), located.ids, k)
+
     @property
     def ann(self) -> AnnInfo | None:
         """What the cached index covers, or None where there is none that fits."""
@@ -159,6 +168,10 @@ class Space:
     @cached_property
     def _cache(self) -> AnnCache:
         return AnnCache(self._folder.ann)
+
+    @cached_property
+    def _live(self) -> Located:
+        return self._catalog.locate(self.row.fingerprint)
 
     @cached_property
     def _segment_ids(self) -> list[int]:
@@ -194,7 +207,7 @@ class Space:
 
     def _rescore(self, queries: Float32, ids: Int64, k: int) -> tuple[Float32, Int64]:
         """Replace approximate similarities by those of the stored vectors."""
-        known = self.embeddings(np.unique(ids[ids >= 0]).tolist())
+        known = self.embeddings(ids[ids >= 0].tolist())
         positions = np.searchsorted(known.ids, ids)
         positions = np.minimum(positions, len(known.ids) - 1)
         exact = np.einsum("qd,qkd->qk", queries, known.vectors[positions])
@@ -203,11 +216,12 @@ class Space:
 
     def _read_vectors(self, located: Located) -> Float32:
         vectors = np.empty((len(located.ids), self.row.dim), dtype=np.float32)
-        for segment in np.unique(located.segments):
-            mine = located.segments == segment
+        order = np.argsort(located.segments, kind="stable")
+        segments, firsts = np.unique(located.segments[order], return_index=True)
+        for segment, mine in zip(segments.tolist(), np.split(order, firsts[1:]), strict=True):
             if segment not in self._vectors:
-                self._vectors[int(segment)] = self._segment(int(segment)).vectors()
-            vectors[mine] = self._vectors[int(segment)][located.rows[mine]]
+                self._vectors[segment] = self._segment(segment).vectors()
+            vectors[mine] = self._vectors[segment][located.rows[mine]]
         return vectors
 
     def _segment(self, segment: int) -> Segment:

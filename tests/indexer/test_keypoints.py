@@ -142,3 +142,17 @@ def test_the_query_itself_in_the_index_does_not_hide_its_copies() -> None:
     found = votes(query, index, besides=[1])
     assert max(found, key=lambda one: found[one]) == 2
     assert found[2] > 3 * max(hidden, FEWEST)
+
+
+def test_pictures_that_a_filter_leaves_out_do_not_hide_those_it_lets_through() -> None:
+    """Twenty copies that are nearer than the one that is allowed: its votes are as without them."""
+    whole = blobs(7)
+    noise = np.random.default_rng(0).normal(0, 30, (300, 400, 3))
+    changed = Image.fromarray(np.clip(np.asarray(whole) + noise, 0, 255).astype(np.uint8))
+    query = keypoints(whole)
+    rows = np.stack([query.to_row()] * 20 + [keypoints(changed).to_row()])
+    allowed = np.array([20])
+    crowded = votes(query, KeypointIndex([(np.arange(21), rows)]), allowed=allowed)
+    alone = votes(query, KeypointIndex([(allowed, rows[-1:])]))
+    assert crowded == alone
+    assert crowded[20] > 3 * FEWEST

@@ -145,3 +145,37 @@ def test_what_faiss_would_accept_in_silence_is_refused(
 ) -> None:
     with pytest.raises(ValueError, match=message):
         Embeddings(np.array(ids, np.int64), np.array(vectors, np.float32))
+
+
+@pytest.mark.parametrize("share", [0.5, 0.1, 0.01, 0.001])
+@pytest.mark.parametrize("chosen", ["random", "far"])
+@pytest.mark.parametrize("queries", [3, 40])
+@pytest.mark.parametrize("exact_up_to", [0, 1000, 10_000])
+def test_a_filter_loses_nothing_however_few_it_lets_through(
+    crowd: tuple[Embeddings, FaissIndex], share: float, chosen: str, queries: int, exact_up_to: int
+) -> None:
+    embeddings, index = crowd
+    index = FaissIndex(index._index, index.kind, exact_up_to=exact_up_to)
+    rng = np.random.default_rng(3)
+    asked = unit(embeddings.vectors[:queries] + 0.05 * rng.normal(size=(queries, 24)))
+    order = rng.permutation(len(embeddings))
+    if chosen == "far":  # what is let through lies nowhere near any query
+        order = np.argsort((embeddings.vectors @ asked.T).max(axis=1))
+    kept = np.zeros(len(embeddings), bool)
+    kept[order[: max(10, int(share * len(embeddings)))]] = True
+    _, ids = index.search(asked, 40, allowed=embeddings.ids[kept])
+    assert np.isin(ids[ids >= 0], embeddings.ids[kept]).all()
+    assert ((ids >= 0).sum(axis=1) == min(40, kept.sum())).all()
+    place = {number: at for at, number in enumerate(embeddings.ids.tolist())}
+    true = [
+        sorted(float(query @ embeddings.vectors[place[one]]) for one in row if one >= 0)[-10:]
+        for query, row in zip(asked, ids.tolist(), strict=True)
+    ]  # as the caller scores them again
+    expected = exhaustive(embeddings, asked, 10, kept)
+    assert (np.array(true) >= expected[:, -1:] - 1e-6).mean() >= 0.99
+
+
+@pytest.fixture(scope="module")
+def crowd() -> tuple[Embeddings, FaissIndex]:
+    embeddings = clustered(6000)
+    return embeddings, FaissIndex.build(embeddings, exact_up_to=0)
