@@ -20,7 +20,8 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.machine import Machine
-from dfindex.building import build_report
+from indexer.build import BuildOptions, build
+from indexer.store.writer import IndexWriter
 from indexer.types import EncoderSpec, Features, Layout, Preset, UInt8
 
 _GRID = 8  # the encoder's token is a thumbnail of that many pixels a side
@@ -128,9 +129,9 @@ def _one_build(home: Path, number: int, kept: int) -> tuple[float, int, int]:
     if kept and number >= kept:
         (home / "corpus" / f"{number - kept:06d}.png").unlink()
     started = time.perf_counter()
-    report = build_report(
-        [home / "corpus"], index=home / "index", encoder=Thumbnail(), workers=1, prune=True
-    )
+    options = BuildOptions(workers=1, loaded_from="thumbnail", prune=True)
+    with IndexWriter(home / "index") as writer:
+        report = build(writer, Thumbnail(), [home / "corpus"], options)
     took = 1000 * (time.perf_counter() - started)
     if (report.embedded, report.failed) != (1, 0):
         raise RuntimeError(f"expected one new picture, got {report}")

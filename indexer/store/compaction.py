@@ -66,7 +66,7 @@ def _compact_space(writer: IndexWriter, space: str) -> int:
 
 
 def rewrite(writer: IndexWriter, old: Sequence[SegmentRecord]) -> int:
-    """Put the live rows of some segments of a space into as few as they need; return how many were dropped.
+    """Put the live rows of some segments of a space into few; return how many rows were dropped.
 
     One transaction: a kill leaves either the old segments or the new ones.
     """
