@@ -16,6 +16,7 @@ from indexer import keypoints
 from indexer.errors import EncoderError
 from indexer.types import Preset, UInt8
 
+_SHOWN = 200  # characters of what is wrong in a file
 _IMAGENET = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
 _CLIP = {
     "mean": (0.48145466, 0.4578275, 0.40821073),
@@ -106,9 +107,9 @@ def preset_from_processor(
             mean=_three(config.get("image_mean", (0.5,) * 3) if normalised else (0.0,) * 3),
             std=_divisors(config.get("image_std", (0.5,) * 3) if normalised else (1.0,) * 3),
         )
-    except (ValueError, TypeError, KeyError) as error:
+    except (ArithmeticError, ValueError, TypeError, KeyError) as error:
         raise EncoderError(
-            f"the preprocessor_config.json of {name} cannot be followed: {error}; "
+            f"the preprocessor_config.json of {name} cannot be followed: {str(error)[:_SHOWN]}; "
             "correct it, or name a preset"
         ) from error
 

@@ -16,6 +16,7 @@ Float32 = npt.NDArray[np.float32]
 Int64 = npt.NDArray[np.int64]
 UInt8 = npt.NDArray[np.uint8]
 
+_MOST_PIXELS = 8192  # a side of what an encoder reads: more would not fit into memory
 _ID_DIGITS = 18  # a signed number of 64 bits has all of them
 NORM_TOLERANCE = 2e-3  # float16 storage moves the norm of a unit vector by at most about 5e-4
 
@@ -92,8 +93,12 @@ class Preset:
     std: tuple[float, float, float] = (0.5, 0.5, 0.5)
 
     def __post_init__(self) -> None:
-        if self.size < 1:
-            raise ValueError(f"preset {self.name}: size must be positive, got {self.size}")
+        edge = self.size if self.resize_to is None else self.resize_to
+        if not 1 <= self.size <= _MOST_PIXELS or not 1 <= edge <= _MOST_PIXELS:
+            raise ValueError(
+                f"preset {self.name}: expected positive sides of at most {_MOST_PIXELS} pixels, "
+                f"got {self.size} and {edge}"
+            )
         if self.resize not in ("squash", "shortest-edge"):
             raise ValueError(
                 f"preset {self.name}: resize is squash or shortest-edge, got {self.resize!r}"

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from math import isqrt
 from typing import Any
 
+from indexer.encoders.plain_json import shown, whole
 from indexer.errors import EncoderError, WeightsError
 
 Shapes = dict[str, tuple[int, ...]]
@@ -15,6 +16,7 @@ Shapes = dict[str, tuple[int, ...]]
 
 TIMM_HEAD_WIDTH = 64  # heads leave no trace in the tensors; every timm ViT of the family has this
 TIMM_EPS = 1e-6
+LARGEST, DEEPEST = 1 << 20, 128  # sizes and layers that some model may have one day
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,11 +36,13 @@ class Architecture:
 
     def __post_init__(self) -> None:
         sizes = (self.hidden, self.depth, self.heads, self.mlp, self.patch, self.image)
-        if min(sizes) < 1 or self.labels < 0 or self.hidden % self.heads or self.image < self.patch:
+        possible = min(sizes) >= 1 and max(sizes) <= LARGEST and 0 <= self.labels <= LARGEST
+        possible = possible and self.depth <= DEEPEST and 0 < self.eps < 1
+        if not possible or self.hidden % self.heads or self.image < self.patch:
             raise EncoderError(
                 f"the encoder's configuration makes no vision transformer: hidden {self.hidden}, "
                 f"layers {self.depth}, heads {self.heads}, MLP {self.mlp}, patch {self.patch}, "
-                f"image {self.image}; correct config.json"
+                f"image {self.image}, epsilon {self.eps:g}; correct config.json"
             )
 
     @property
@@ -59,26 +63,30 @@ def from_hf_config(config: Mapping[str, Any], *, labels_on_disk: int) -> Archite
     only where the configuration is silent.
     """
     bare = config.get("architectures") == ["ViTModel"]
+
+    def size(name: str, usual: int) -> int:
+        return whole(config.get(name, usual), most=LARGEST)
+
     try:
         return Architecture(
-            hidden=int(config.get("hidden_size", 768)),
-            depth=int(config.get("num_hidden_layers", 12)),
-            heads=int(config.get("num_attention_heads", 12)),
-            mlp=int(config.get("intermediate_size", 3072)),
-            patch=int(config.get("patch_size", 16)),
-            image=int(config.get("image_size", 224)),
+            hidden=size("hidden_size", 768),
+            depth=size("num_hidden_layers", 12),
+            heads=size("num_attention_heads", 12),
+            mlp=size("intermediate_size", 3072),
+            patch=size("patch_size", 16),
+            image=size("image_size", 224),
             labels=0 if bare else _declared_labels(config, labels_on_disk),
             eps=float(config.get("layer_norm_eps", 1e-12)),
             activation=str(config.get("hidden_act", "gelu")),
             qkv_bias=bool(config.get("qkv_bias", True)),
         )
     except (TypeError, ValueError) as error:
-        raise EncoderError(f"config.json: a size is not a whole number ({error})") from error
+        raise EncoderError(f"config.json: a size is not a whole number ({shown(error)})") from error
 
 
 def _declared_labels(config: Mapping[str, Any], labels_on_disk: int) -> int:
     if "num_labels" in config:
-        return int(config["num_labels"])
+        return whole(config["num_labels"], most=LARGEST)
     if isinstance(config.get("id2label"), dict):
         return len(config["id2label"])
     return labels_on_disk

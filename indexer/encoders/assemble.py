@@ -17,6 +17,7 @@ from indexer.encoders.architecture import (
     hf_shapes,
     timm_shapes,
 )
+from indexer.encoders.plain_json import shown
 from indexer.errors import EncoderError, WeightsError
 from indexer.types import Layout
 
@@ -57,7 +58,7 @@ def _architecture(shapes: Shapes, layout: Layout, config: Mapping[str, Any]) -> 
         return from_timm_shapes(shapes, config)
     if config.get("model_type", "vit") != "vit":
         raise EncoderError(
-            f"expected a configuration of model_type vit, got {config['model_type']!r}; "
+            f"expected a configuration of model_type vit, got {shown(config['model_type'])}; "
             "this version reads plain vision transformers"
         )
     return from_hf_config(config, labels_on_disk=shapes.get("classifier.weight", (0,))[0])

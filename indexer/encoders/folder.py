@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from indexer.encoders import assemble, foreign, weights
+from indexer.encoders import assemble, foreign, plain_json, weights
 from indexer.encoders.known import KNOWN, MISTAKEN_PROCESSOR, EncoderEntry
 from indexer.errors import EncoderError, WeightsError
 from indexer.types import EncoderSpec, Head, Layout, Preset
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
     from indexer.encoders.vit import HookedViT
 
 OWN_PRESET = "own"
+_CARD = 1 << 16  # characters of a model card among which its front matter is
 _PILLOW_FILTERS = {"bilinear": 2, "bicubic": 3, "lanczos": 1}
 
 
@@ -42,6 +42,19 @@ def describe_folder(
     SHA-256 is recognised by it and takes head, orientation, preset and licence from
     `known.KNOWN`.
     """
+    with plain_json.border(folder):
+        spec, load = _described(folder, options, entry)
+
+    def loaded() -> HookedViT:
+        with plain_json.border(folder, MemoryError, OSError, RuntimeError):
+            return load()
+
+    return spec, loaded
+
+
+def _described(
+    folder: Path, options: Options, entry: EncoderEntry | None
+) -> tuple[EncoderSpec, Callable[[], HookedViT]]:
     config = read_json(folder / "config.json")
     path = weights.find_weights(folder, allow_pickle=options.allow_pickle)
     if foreign.is_foreign(config):
@@ -109,14 +122,16 @@ def read_json(path: Path, *, optional: bool = False) -> dict[str, Any]:
     if optional and not path.is_file():
         return {}
     try:
-        value = json.loads(path.read_text("utf-8"))
+        value = plain_json.read(path)
     except FileNotFoundError as error:
         raise EncoderError(
             f"{path.parent.name or path.parent}: expected an encoder folder with {path.name} and "
             f"{weights.WEIGHTS_FILE}, found no {path.name}"
         ) from error
     except (OSError, ValueError) as error:
-        raise EncoderError(f"{path.name}: expected JSON, got something else ({error})") from error
+        raise EncoderError(
+            f"{path.name}: expected JSON, got something else ({plain_json.shown(error)})"
+        ) from error
     if not isinstance(value, dict):
         raise EncoderError(f"{path.name}: expected a JSON object, got {type(value).__name__}")
     return value
@@ -125,7 +140,10 @@ def read_json(path: Path, *, optional: bool = False) -> dict[str, Any]:
 def card_licence(folder: Path) -> str:
     """Return the licence in the front matter of the folder's README.md, or ``unknown``."""
     card = folder / "README.md"
-    text = card.read_text("utf-8", errors="replace") if card.is_file() else ""
+    text = ""
+    if card.is_file():
+        with card.open(encoding="utf-8", errors="replace") as file:
+            text = file.read(_CARD)
     front = re.match(r"---\s*\n(.*?)\n---", text, re.DOTALL)
     found = re.search(r"^license:\s*(\S.*?)\s*$", front[1], re.MULTILINE) if front else None
     return found[1].strip("\"'") if found else "unknown"

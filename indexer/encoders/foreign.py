@@ -6,14 +6,17 @@ Their class token is what the model itself pools to. No head of theirs is believ
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from indexer.encoders import weights
-from indexer.encoders.architecture import Shapes
+from indexer.encoders.architecture import DEEPEST, LARGEST, Shapes
 from indexer.encoders.assemble import transformers_border
+from indexer.encoders.plain_json import MISFITS, shown, whole
 from indexer.errors import EncoderError, WeightsError
 from indexer.types import Layout
 
@@ -29,6 +32,16 @@ TOWERS = {
     "siglip": Layout.HF,
     "siglip_vision_model": Layout.HF,
 }
+_NAME = re.compile(r"[A-Za-z0-9_.]{1,100}")
+_OTHER_FILES = {
+    "cache_dir",
+    "checkpoint_path",
+    "pretrained",
+    "pretrained_cfg",
+    "pretrained_cfg_overlay",
+    "scriptable",
+}
+_LONGEST = 100  # characters of a name in a message
 _TEXT_HALF = ("text_model.", "text_projection.", "visual_projection.", "logit_")
 
 
@@ -50,7 +63,7 @@ class Backbone:
 
 def is_foreign(config: Mapping[str, Any]) -> bool:
     """Tell whether a config.json is of a design other than the plain ViT's."""
-    return isinstance(config.get("architecture"), str) or config.get("model_type") in TOWERS
+    return isinstance(config.get("architecture"), str) or str(config.get("model_type")) in TOWERS
 
 
 def backbone(path: Path, config: Mapping[str, Any]) -> Backbone:
@@ -66,18 +79,19 @@ def backbone(path: Path, config: Mapping[str, Any]) -> Backbone:
             return _timm(header, config)
         return _tower(header, config)
     except (KeyError, TypeError, ValueError) as error:
-        raise EncoderError(f"config.json: {error} is missing or no size") from error
+        raise EncoderError(f"config.json: {shown(error)} is missing or no size") from error
 
 
 def _timm(header: weights.Header, config: Mapping[str, Any]) -> Backbone:
-    name = str(config["architecture"])
+    name = str(config["architecture"])[:_LONGEST]
     shape = header.shapes.get("patch_embed.proj.weight")
-    if shape is None:
+    if shape is None or len(shape) != 4 or min(shape) < 1:
         raise WeightsError(
-            f"expected timm's vision transformer {name}, but there is no patch_embed.proj.weight "
-            "among its tensors; dfindex reads vision transformers only"
+            f"expected timm's vision transformer {name}, but there is no such "
+            "patch_embed.proj.weight among its tensors; dfindex reads vision transformers only"
         )
-    size = int(config["pretrained_cfg"]["input_size"][-1])
+    size = whole(config["pretrained_cfg"]["input_size"][-1], most=LARGEST)
+    _check_arguments(header, config)
     return Backbone(
         layout=Layout.TIMM,
         dim=shape[0],
@@ -87,39 +101,84 @@ def _timm(header: weights.Header, config: Mapping[str, Any]) -> Backbone:
     )
 
 
+def _check_arguments(header: weights.Header, config: Mapping[str, Any]) -> None:
+    """Refuse what would make timm read other files than these, or build without end."""
+    arguments = dict(config.get("model_args") or {})
+    if not _NAME.fullmatch(str(config["architecture"])) or _OTHER_FILES & arguments.keys():
+        raise EncoderError(
+            "config.json: expected a model by the name timm has for it, and no arguments that "
+            f"name other files, got {shown(config['architecture'])} with {shown(list(arguments))}"
+        )
+    for value in arguments.values():
+        if type(value) is int:
+            whole(value, most=LARGEST)
+    whole(arguments.get("depth", 1), most=min(DEEPEST, len(header.shapes)))
+
+
 def _build_timm(header: weights.Header, config: Mapping[str, Any], size: int) -> nn.Module:
-    import timm
     import torch
+
+    name = str(config["architecture"])
+    with torch.device("meta"):  # which takes no memory, whatever sizes are asked for
+        empty = _timm_model(config, size)
+    persistent = {key: tuple(tensor.shape) for key, tensor in empty.state_dict().items()}
+    weights.require_shapes(header.shapes, persistent, name=name)
+    model = _timm_model(config, size)
+    with torch.no_grad():
+        model.load_state_dict(weights.read_tensors(header), strict=True)
+    return model.eval()
+
+
+def _timm_model(config: Mapping[str, Any], size: int) -> nn.Module:
+    import timm
 
     name = str(config["architecture"])
     arguments: dict[str, Any] = dict(config.get("model_args") or {})
     arguments.setdefault("img_size", size)
     if config.get("global_pool"):
         arguments.setdefault("global_pool", config["global_pool"])
+    labels = whole(config.get("num_classes", 0), most=LARGEST)
     try:
         model: nn.Module = timm.create_model(
-            name, pretrained=False, num_classes=int(config.get("num_classes", 0)), **arguments
+            name, pretrained=False, num_classes=labels, **arguments
         )
-    except (RuntimeError, TypeError, ValueError, AssertionError) as error:
-        raise EncoderError(f"timm cannot build {name}: {error}; install a newer timm") from error
-    state = model.state_dict()
-    persistent = {key: tuple(tensor.shape) for key, tensor in state.items()}
-    weights.require_shapes(header.shapes, persistent, name=name)
-    with torch.no_grad():
-        model.load_state_dict(weights.read_tensors(header), strict=True)
-    return model.eval()
+    except (RuntimeError, *MISFITS) as error:
+        raise EncoderError(
+            f"timm cannot build {name}: {shown(error)}; install a newer timm"
+        ) from error
+    return model
 
 
 def _tower(header: weights.Header, config: Mapping[str, Any]) -> Backbone:
     kind = str(config["model_type"])
     sizes = config.get("vision_config", config)
+    dim, image, patch = (
+        whole(sizes[name], most=LARGEST) for name in ("hidden_size", "image_size", "patch_size")
+    )
+    _check_sizes(header, sizes, (image // patch) ** 2 if kind != "dinov3_vit" else 1)
     return Backbone(
         layout=TOWERS[kind],
-        dim=int(sizes["hidden_size"]),
-        image=int(sizes["image_size"]),
-        patch=int(sizes["patch_size"]),
+        dim=dim,
+        image=image,
+        patch=patch,
         build=lambda: _load_tower(header, kind),
     )
+
+
+def _check_sizes(header: weights.Header, sizes: Mapping[str, Any], positions: int) -> None:
+    """Refuse sizes whose tensors would hold more numbers than the weights do."""
+    there = sum(math.prod(shape) for shape in header.shapes.values())
+    hidden = sizes["hidden_size"]
+    depth = whole(sizes.get("num_hidden_layers", 1), most=DEEPEST)
+    registers = whole(sizes.get("num_register_tokens") or 0, most=LARGEST)
+    mlp = whole(sizes.get("intermediate_size", hidden), most=LARGEST)
+    channels = whole(sizes.get("num_channels", 3), most=LARGEST)
+    widest = max(depth * hidden, depth * mlp, registers, positions, channels * sizes["patch_size"])
+    if hidden * widest > there:
+        raise WeightsError(
+            f"{header.path.name}: expected the tensors that config.json declares, got {there} "
+            "numbers in all, which are too few; get weights and config.json from the same revision"
+        )
 
 
 def _load_tower(header: weights.Header, kind: str) -> nn.Module:
@@ -133,16 +192,16 @@ def _load_tower(header: weights.Header, kind: str) -> nn.Module:
         from transformers import AutoModel, CLIPVisionModel, SiglipVisionModel
 
         halves = {"clip": CLIPVisionModel, "siglip": SiglipVisionModel}
-        loader = halves.get(kind.removesuffix("_vision_model"), AutoModel)
-        model, found = loader.from_pretrained(
-            header.path.parent,
-            local_files_only=True,
-            use_safetensors=True,
-            trust_remote_code=False,
-            output_loading_info=True,
-            dtype=torch.float32,
-            attn_implementation="sdpa",
-        )
+    loader = halves.get(kind.removesuffix("_vision_model"), AutoModel)
+    model, found = loader.from_pretrained(
+        header.path.parent,
+        local_files_only=True,
+        use_safetensors=True,
+        trust_remote_code=False,
+        output_loading_info=True,
+        dtype=torch.float32,
+        attn_implementation="sdpa",
+    )
     missing = sorted(found["missing_keys"])
     extra = [key for key in sorted(found["unexpected_keys"]) if not key.startswith(_TEXT_HALF)]
     if missing or extra or found["mismatched_keys"]:

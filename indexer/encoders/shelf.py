@@ -8,6 +8,7 @@ import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from indexer.encoders import plain_json
 from indexer.encoders.known import EncoderEntry
 from indexer.encoders.weights import WEIGHTS_FILE
 
@@ -58,6 +59,6 @@ def write_note(folder: Path, note: Note) -> None:
 def read_note(folder: Path) -> Note | None:
     """Return what was noted, or None."""
     try:
-        return Note(**json.loads((folder / NOTE).read_text("utf-8")))
+        return Note(**plain_json.read(folder / NOTE))
     except (OSError, ValueError, TypeError):
         return None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from indexer.encoders import plain_json
 from indexer.encoders.architecture import Shapes
 from indexer.errors import WeightsError
 
@@ -21,7 +21,9 @@ WEIGHTS_FILE = "model.safetensors"
 PICKLE_PATTERNS = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
 HEAD_NAMES = ("classifier", "head", "vit.head")
 FLOAT_BYTES = {"F32": 4, "F16": 2, "BF16": 2}
-MAX_HEADER_BYTES = 100_000_000  # the format's own limit
+MAX_HEADER_BYTES = 10_000_000  # a tenth of the format's own limit; 1,000 tensors take 120,000
+_MOST_SIDE, _MOST_SIDES = 1 << 40, 8  # of a tensor
+_LONGEST = 200  # characters of a tensor's name in a message
 NAMED = 3  # tensors named in a message before it says how many more there are
 
 CONVERSION = (
@@ -79,29 +81,30 @@ def read_header(path: Path) -> Header:
     try:
         return _checked(path, entries, data_bytes=size - 8 - length)
     except (KeyError, TypeError, ValueError) as error:
-        raise _damaged(path, f"a malformed header entry ({error})") from error
+        what = f"a malformed header entry ({plain_json.shown(error)})"
+        raise _damaged(path, what) from error
 
 
 def _parse(path: Path, text: bytes) -> dict[str, Any]:
     try:
-        entries = json.loads(text)
+        entries = plain_json.parse(text)
     except ValueError as error:
-        raise _damaged(path, "its header is no JSON") from error
+        raise _damaged(path, f"its header is no JSON: {plain_json.shown(error)}") from error
     if not isinstance(entries, dict):
         raise _damaged(path, "its header is no table of tensors")
     return entries
 
 
 def _checked(path: Path, entries: dict[str, Any], *, data_bytes: int) -> Header:
-    shapes = {name: tuple(map(int, e["shape"])) for name, e in entries.items()}
+    shapes = {name: _numbers(e["shape"], most=_MOST_SIDES) for name, e in entries.items()}
     dtypes = {name: str(e["dtype"]) for name, e in entries.items()}
     wrong = sorted(name for name, dtype in dtypes.items() if dtype not in FLOAT_BYTES)
     if wrong:
         raise WeightsError(
-            f"{path.name}: expected float tensors (F32, F16, BF16), got {dtypes[wrong[0]]} for "
-            f"{_names(wrong)}; get the unquantised weights"
+            f"{path.name}: expected float tensors (F32, F16, BF16), got "
+            f"{dtypes[wrong[0]][:_LONGEST]} for {_names(wrong)}; get the unquantised weights"
         )
-    spans = {name: tuple(map(int, e["data_offsets"])) for name, e in entries.items()}
+    spans = {name: _numbers(e["data_offsets"], most=2) for name, e in entries.items()}
     end = 0
     for name in sorted(spans, key=spans.__getitem__):
         bytes_expected = math.prod(shapes[name]) * FLOAT_BYTES[dtypes[name]]
@@ -111,6 +114,12 @@ def _checked(path: Path, entries: dict[str, Any], *, data_bytes: int) -> Header:
     if end != data_bytes:
         raise _damaged(path, f"{end} bytes of tensors announced, {data_bytes} there")
     return Header(path, shapes, dtypes)
+
+
+def _numbers(values: Any, *, most: int) -> tuple[int, ...]:
+    if not isinstance(values, list) or len(values) > most:
+        raise ValueError(f"expected at most {most} numbers, got {plain_json.shown(values)}")
+    return tuple(plain_json.whole(one, most=_MOST_SIDE) for one in values)
 
 
 def require_shapes(got: Shapes, expected: Shapes, *, name: str) -> None:
@@ -220,4 +229,4 @@ def _damaged(path: Path, what: str) -> WeightsError:
 
 def _names(names: list[str]) -> str:
     more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
-    return ", ".join(names[:NAMED]) + more
+    return ", ".join(name[:_LONGEST] for name in names[:NAMED]) + more

@@ -19,8 +19,9 @@ from indexer.store.patch_codec import PatchCodec
 from indexer.store.segments import Segment, segment_path
 from indexer.types import Embeddings, EncoderSpec, Float32, Int64, UInt8
 
-_FEW = 512  # samples that are sooner read than picked out of all
+_FEW, _FEW_SHARE = 512, 64  # samples, or one of so many, are sooner read than picked out of all
 _RESCORED = 4  # candidates an approximate index returns for each neighbour asked for
+_RESCORED_AMONG = 10  # and with a filter, where all that is allowed may be about as far
 
 
 @dataclass(frozen=True)
@@ -141,10 +142,11 @@ class Space:
         k = min(k, available)
         if k == 0:
             return np.empty((len(queries), 0), np.float32), np.empty((len(queries), 0), np.int64)
-        if allowed is not None and len(allowed) <= _FEW:
+        if allowed is not None and len(allowed) <= max(_FEW, self.row.samples // _FEW_SHARE):
             return self._among_few(queries, k, allowed)
         approximate = any(index.kind != "flat" for index in self._indexes)
-        asked = k * _RESCORED if approximate else k
+        rescored = _RESCORED if allowed is None else _RESCORED_AMONG
+        asked = k * rescored if approximate else k
         parts = [
             index.search(queries, asked, allowed=allowed, excluded=self._dead)
             for index in self._indexes
@@ -218,11 +220,13 @@ class Space:
         vectors = np.empty((len(located.ids), self.row.dim), dtype=np.float32)
         order = np.argsort(located.segments, kind="stable")
         segments, firsts = np.unique(located.segments[order], return_index=True)
-        for segment, mine in zip(segments.tolist(), np.split(order, firsts[1:]), strict=True):
+        rows = np.split(located.rows[order], firsts[1:])
+        for segment, first, wanted in zip(segments.tolist(), firsts, rows, strict=True):
             if segment not in self._vectors:
                 self._vectors[segment] = self._segment(segment).vectors()
-            vectors[mine] = self._vectors[segment][located.rows[mine]]
-        return vectors
+            taken = vectors[first : first + len(wanted)]
+            np.take(self._vectors[segment], wanted, axis=0, out=taken, mode="clip")
+        return vectors if (np.diff(order) == 1).all() else vectors[np.argsort(order)]
 
     def _segment(self, segment: int) -> Segment:
         if segment not in self._segments:
