@@ -23,7 +23,7 @@ from indexer.disk import described
 from indexer.errors import DfindexError, IndexDamagedError, IndexFormatError, StoreError
 from indexer.store.catalog import Catalog
 from indexer.store.database import attach, copy_table, copy_to, translated
-from indexer.store.durable import sync_file
+from indexer.store.durable import is_there, sync_file
 from indexer.store.migrations import check_readable, format_version
 
 # The child imports the package that we are, wherever it was started from.
@@ -60,7 +60,7 @@ def look(file: Path) -> DatabaseState:
 
 def look_at(files: Sequence[Path]) -> list[Callable[[], DatabaseState]]:
     """Look at several databases, in one process unless that ends; return what tells of each."""
-    there = [file for file in files if file.exists()]
+    there = [file for file in files if is_there(file)]
     said: dict[Path, _Said] = {}
     while rest := [file for file in there if file not in said]:
         said |= zip(rest, _in_a_child("look", *rest), strict=False)

@@ -133,6 +133,18 @@ def read_sealed_json(path: Path) -> dict[str, Any]:
     return dict(value)
 
 
+def is_there(path: Path) -> bool:
+    """Tell whether something is at a path; raise OSError where that cannot be told.
+
+    `Path.exists` takes a folder that may not be looked into for one that holds nothing.
+    """
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return True
+
+
 @contextlib.contextmanager
 def unreadable(path: Path) -> Iterator[None]:
     """Turn errors in reading a file of the index into dfindex's.

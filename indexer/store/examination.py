@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -110,12 +111,23 @@ def look_over(folder: IndexFolder) -> tuple[Examination, Catalogs]:
     catalogs = Catalogs(ours, published or _AWAY)
     newest = newest_readable(folder, catalogs)
     known = set() if newest is None else _examine_known(folder, newest, result)
-    for space in sorted(folder.spaces.glob("*")):
+    for space in _folders_in(folder.spaces, result):
+        _folders_in(space, result)
+        _folders_in(space / "segments", result)
         if space.name not in known:
             _examine_unknown(SpaceFolder(space), result)
     with result.noting(folder.ledger):
         kept_ledger(folder)
     return result, catalogs
+
+
+def _folders_in(path: Path, result: Examination) -> list[Path]:
+    """List a folder, which `Path.glob` takes for an empty one where it cannot."""
+    if not path.is_dir():
+        return []
+    with result.noting(path), unreadable(path):
+        return sorted(Path(one) for one in os.scandir(path) if one.is_dir())
+    return []
 
 
 def newest_readable(folder: IndexFolder, catalogs: Catalogs) -> Path | None:

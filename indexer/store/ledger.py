@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 
 from indexer.errors import IndexDamagedError
 from indexer.store.catalog import Catalog
-from indexer.store.durable import read_sealed_json, write_sealed_json
+from indexer.store.durable import is_there, read_sealed_json, write_sealed_json
 from indexer.store.layout import IndexFolder
 
 
@@ -49,7 +49,7 @@ def kept_ledger(folder: IndexFolder) -> Ledger | None:
     try:
         value = read_sealed_json(folder.ledger)["ledger"]
     except IndexDamagedError:
-        if folder.ledger.exists():
+        if is_there(folder.ledger):
             raise
         return None
     lists = {name: tuple(value[name]) for name in ("segments", "dead")}

@@ -8,6 +8,7 @@ from pathlib import Path
 from indexer.closing import Closing
 from indexer.errors import IndexNotFoundError, UsageError
 from indexer.store.catalog import SpaceRow
+from indexer.store.durable import is_there
 from indexer.store.layout import IndexFolder
 from indexer.store.opening import open_catalog
 from indexer.store.readers import ReaderLock
@@ -23,7 +24,7 @@ class IndexReader(Closing):
 
     def __init__(self, path: Path) -> None:
         self.folder = IndexFolder(path)
-        if not self.folder.published.exists():
+        if not is_there(self.folder.published):
             raise IndexNotFoundError(
                 f"there is no index at {path}; expected a folder made by dfindex build; "
                 "build one, or name another with --index"

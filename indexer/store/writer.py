@@ -19,7 +19,7 @@ from indexer.store.ann_cache import AnnCache, AnnInfo
 from indexer.store.catalog import Catalog, SegmentRecord, SpaceRow
 from indexer.store.changes import Changes, LinkedFile
 from indexer.store.database import attach, publish, translated
-from indexer.store.durable import replace_file, sync_folder, write_sealed_json
+from indexer.store.durable import is_there, replace_file, sync_folder, write_sealed_json
 from indexer.store.file_table import FailedFile
 from indexer.store.layout import IndexFolder
 from indexer.store.ledger import Ledger, keep_ledger
@@ -192,7 +192,7 @@ class IndexWriter(Closing):
             )
 
     def _open(self) -> None:
-        self._check_there(self.folder.catalog.exists())
+        self._check_there(is_there(self.folder.catalog))
         connection = attach(self.folder.catalog, read_only=False)
         with translated(self.folder.catalog):
             self._check_there(format_version(connection) > 0)
@@ -204,7 +204,8 @@ class IndexWriter(Closing):
         clean_up(self.folder, self.catalog)
 
     def _check_there(self, there: bool) -> None:
-        if not there and self.folder.published.exists():
+        held = next(self.folder.spaces.glob("*/segments/*.ids"), None)
+        if not there and (held is not None or is_there(self.folder.published)):
             raise IndexDamagedError(
                 f"{self.folder.catalog} is missing or empty, but the index was published; "
                 "run dfindex doctor --repair"

@@ -149,7 +149,7 @@ def test_the_doctor_sees_every_flipped_bit(index: Path, pattern: str) -> None:
         ("catalog.duckdb", 0),
     ],
 )
-@pytest.mark.parametrize("harm", ["flip", "cut", "delete"])
+@pytest.mark.parametrize("harm", ["flip", pytest.param("cut", marks=pytest.mark.slow), "delete"])
 def test_repair_mends_what_can_be_and_says_what_is_lost(
     index: Path, built: Path, pattern: str, lost: int, harm: str
 ) -> None:

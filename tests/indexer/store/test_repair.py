@@ -120,6 +120,19 @@ def test_a_removal_holds_although_no_catalog_is_left(case: Path) -> None:
         }
 
 
+def test_no_writer_starts_anew_where_only_the_catalogs_are_gone(case: Path) -> None:
+    """It would take all segments for those of no commit."""
+    index = case / "index"
+    expected = known(index)
+    for name in ("catalog.duckdb", "published/catalog.duckdb"):
+        (index / name).unlink()
+    with pytest.raises(IndexDamagedError, match="doctor --repair"):
+        IndexWriter(index)
+    repair(index)
+    assert known(index) == expected
+    assert add(index, case / "corpus") == 0
+
+
 def test_without_catalog_and_ledger_only_what_is_in_the_corpus_comes_back(tmp_path: Path) -> None:
     index, files = tmp_path / "index", corpus(tmp_path / "corpus", FILES)
     add(index, tmp_path / "corpus")
