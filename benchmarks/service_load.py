@@ -17,13 +17,12 @@ import time
 from collections import Counter
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from benchmarks.machine import Machine
 from benchmarks.service_index import make_index
-from benchmarks.service_process import running
+from benchmarks.service_process import Running, running
 
 _ASKED_FOR = 20_000  # samples the clients choose from
 
@@ -77,7 +76,7 @@ def run(index: Path, *, clients: int, seconds: float) -> LoadReport:
         samples = service.json("/api/v1/samples?limit=1")["total"]
         ids = service.sample_ids(_ASKED_FOR)
         before = _cpu_seconds(service.pid)
-        seen, memory, took = asyncio.run(_load(service.port, ids, clients, seconds, service.pid))
+        seen, memory, took = asyncio.run(_load(service, ids, clients, seconds))
         cpu = _cpu_seconds(service.pid) - before
     latencies = 1000 * np.sort(np.concatenate([one.latencies for one in seen]))
     statuses: Counter[int] = sum((one.statuses for one in seen), Counter())
@@ -100,19 +99,19 @@ def run(index: Path, *, clients: int, seconds: float) -> LoadReport:
 
 
 async def _load(
-    port: int, ids: list[int], clients: int, seconds: float, pid: int
+    service: Running, ids: list[int], clients: int, seconds: float
 ) -> tuple[list[_Seen], list[float], float]:
     started = time.monotonic()
     until = started + seconds
     seen = [_Seen() for _ in range(clients)]
     tasks = [
-        asyncio.create_task(_client(port, ids, until, one, number))
+        asyncio.create_task(_client(service.port, ids, until, one, number))
         for number, one in enumerate(seen)
     ]
-    memory = [_memory(pid)]
+    memory = [service.memory_mib()]
     while time.monotonic() < until:
         await asyncio.sleep(min(10.0, max(0.0, until - time.monotonic())))
-        memory.append(_memory(pid))
+        memory.append(service.memory_mib())
     await asyncio.gather(*tasks)
     return seen, memory, time.monotonic() - started
 
@@ -142,13 +141,6 @@ def _cpu_seconds(pid: int) -> float:
     """Return what a process has computed so far, which other load on the machine hardly changes."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def _memory(pid: int) -> float:
-    status: dict[str, Any] = dict(
-        line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines()
-    )
-    return round(int(str(status["VmRSS"]).split()[0]) / 1024, 1)
 
 
 if __name__ == "__main__":

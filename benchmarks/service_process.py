@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+import tempfile
+import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,6 +23,14 @@ class Running:
 
     pid: int
     port: int
+    process: subprocess.Popen[bytes]
+
+    def end(self) -> float:
+        """Ask it to end, and return the seconds that it took."""
+        asked = time.monotonic()
+        self.process.terminate()
+        self.process.wait(timeout=60)
+        return time.monotonic() - asked
 
     @property
     def address(self) -> str:
@@ -31,6 +41,12 @@ class Running:
         """Return what it answers to a GET."""
         with urllib.request.urlopen(self.address + path) as answer:
             return json.load(answer)
+
+    def memory_mib(self) -> float:
+        """Return how much of its memory is resident."""
+        lines = Path(f"/proc/{self.pid}/status").read_text().splitlines()
+        status = dict(line.split(":", 1) for line in lines)
+        return round(int(status["VmRSS"].split()[0]) / 1024, 1)
 
     def sample_ids(self, most: int) -> list[int]:
         """Return ids of samples, page by page, until there are enough or no more."""
@@ -44,27 +60,28 @@ class Running:
 
 
 @contextmanager
-def running(index: Path) -> Iterator[Running]:
+def running(index: Path, *options: str) -> Iterator[Running]:
     """Start the service over an index on a free port, and stop it at the end."""
-    service = subprocess.Popen(
-        [*DFINDEX, "serve", "--index", str(index), "--port", "0"],
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        yield Running(service.pid, _port(service))
-    finally:
-        service.terminate()
-        service.wait(timeout=30)
+    with tempfile.TemporaryDirectory() as folder:
+        command = [*DFINDEX, "serve", "--index", str(index), "--port", "0", *options]
+        log = Path(folder) / "log"  # a pipe that nobody reads would stop the service
+        with log.open("a") as said:
+            service = subprocess.Popen(command, stderr=said)
+        try:
+            yield Running(service.pid, _port(service, log), service)
+        finally:
+            service.terminate()
+            service.wait(timeout=30)
 
 
-def _port(service: subprocess.Popen[str]) -> int:
+def _port(service: subprocess.Popen[bytes], log: Path) -> int:
     """Read the port from what the service says when it is ready."""
-    assert service.stderr is not None
-    said = ""
-    for line in service.stderr:
-        said += line
-        found = re.search(r"http://127\.0\.0\.1:(\d+)/", line)
+    while True:
+        ended = service.poll() is not None
+        said = log.read_text()
+        found = re.search(r"http://127\.0\.0\.1:(\d+)/", said)
         if found:
             return int(found[1])
-    raise RuntimeError(f"the service did not start: {said}")
+        if ended:
+            raise RuntimeError(f"the service did not start: {said}")
+        time.sleep(0.05)

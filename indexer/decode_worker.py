@@ -31,6 +31,7 @@ from indexer.video import Sampling
 MEMORY_LIMIT = 1700 << 20  # bytes of address space
 # The parent ends a worker that is late; by itself it ends only where the parent is gone.
 _GRACE_SECONDS = 10.0
+_NICE = 5  # who answers people goes first: a film takes a core for a minute
 
 
 @dataclass(frozen=True)
@@ -219,6 +220,7 @@ def _be_quiet_and_modest() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides when to stop
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     cv2.setNumThreads(1)
+    os.nice(_NICE)
     null = os.open(os.devnull, os.O_WRONLY)
     os.dup2(null, 2)  # C libraries write warnings there
     with contextlib.suppress(ImportError, ValueError, OSError):
