@@ -31,7 +31,7 @@ from benchmarks.machine import Machine
 from benchmarks.service_process import running
 
 _BUSY = ("is being written by", '"locked"')
-_PATIENCE = 60.0  # seconds that a change is tried again while another writes
+_PATIENCE = 300.0  # seconds that a change is tried again while another writes
 _READERS = 2
 
 
@@ -161,13 +161,17 @@ def _at_once(case: _Case, seconds: float) -> None:
     ]
     steps = (_build, _remove, _compact, _label, _duplicates, _ask, _look, _doctor)
     threads = [threading.Thread(target=_again, args=(case, step, until)) for step in steps]
-    for one in (*readers, *threads):
-        one.start()
+    for reader in readers:
+        reader.start()
+    for thread in threads:
+        thread.start()
     for _ in readers:
         for words, count in told.get().items():
             (case.failed if words.startswith("reader:") else case.done)[words] += count
-    for one in (*threads, *readers):
-        one.join()
+    for thread in threads:
+        thread.join()
+    for reader in readers:
+        reader.join()
 
 
 def _again(case: _Case, step: Callable[[_Case], None], until: float) -> None:

@@ -210,9 +210,14 @@ class Searcher:
             return sampled_picture(self._originals, query, self.encoder)
         return read_picture(query, self.encoder)
 
-    def warm(self) -> None:
-        """Load the encoder and the vectors, which the first search would otherwise wait for."""
-        _ = self.encoder.device, self._judge.similar_from
+    def warm(self, before: Searcher | None = None) -> None:
+        """Load the encoder, vectors and keypoints, which the first search would otherwise wait for.
+
+        What has not changed since the generation ``before`` is taken from there.
+        """
+        if before is not None:
+            self.space.take_over(before.space)
+        _ = self.encoder.device, self._judge.similar_from, self.space.keypoints
 
     def _candidates(
         self,

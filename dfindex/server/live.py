@@ -21,6 +21,7 @@ T = TypeVar("T")
 log = logging.getLogger("dfindex.server")
 
 OpenIndex = Callable[[Path], Index]
+Warm = Callable[[Index, Index | None], object]
 State = tuple[int, ScoresStamp]
 _LEAVE = 1.0  # seconds that opening a generation has at the end
 _LOOK_EVERY = 1.0  # seconds between two looks at whether there is a new generation
@@ -43,7 +44,7 @@ class LiveIndex(Closing):
     A generation is opened and warmed beside the one in use, so that no request waits for it.
     """
 
-    def __init__(self, path: Path, open_index: OpenIndex, warm: Callable[[Index], object]) -> None:
+    def __init__(self, path: Path, open_index: OpenIndex, warm: Warm) -> None:
         self._published = IndexFolder(path).published
         self._path = path
         self._open_index = open_index
@@ -51,7 +52,7 @@ class LiveIndex(Closing):
         self._guard = threading.Lock()
         self._refreshing = threading.Lock()
         self._stop = threading.Event()
-        self._current = self._opened()
+        self._current = self._opened(None)
         self._watcher = threading.Thread(target=self._watch, name="generations", daemon=True)
         self._watcher.start()
 
@@ -98,7 +99,7 @@ class LiveIndex(Closing):
         with self._refreshing:
             if self._stop.is_set() or self._stamp() in ((), self._current.stamp):
                 return
-            fresh = self._opened()
+            fresh = self._opened(self._current.index)
             with self._guard:
                 old, self._current = self._current, fresh
                 old.superseded = True
@@ -119,11 +120,11 @@ class LiveIndex(Closing):
         if unused:
             self._current.index.close()
 
-    def _opened(self) -> _Opened:
+    def _opened(self, before: Index | None) -> _Opened:
         stamp = self._stamp()  # before the file is opened: a later one is then noticed
         index = self._open_index(self._path)
         try:
-            self._warm(index)
+            self._warm(index, before)
             return _Opened(index, index.generation, stamp)
         except BaseException:
             index.close()
@@ -147,9 +148,10 @@ class LiveIndex(Closing):
             self._stop.wait(3 * (time.monotonic() - started))
 
 
-def warm(index: Index, space: str | None) -> None:
-    """Load what the first search would otherwise wait for."""
+def warm(space: str | None, index: Index, before: Index | None) -> None:
+    """Load what the first search would otherwise wait for, or take it from the index ``before``."""
     try:
-        index.searcher(space).warm()
+        searcher = index.searcher(space)
+        searcher.warm(None if before is None else before.searcher(space))
     except UsageError:
         log.info("the index holds no embeddings yet")

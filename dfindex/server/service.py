@@ -41,6 +41,7 @@ from dfindex.server.uploads import Upload, UploadStore
 from dfindex.server.vetting import Vetting
 from dfindex.video_comparison import VideoComparison, compared_with
 from indexer.closing import Closing
+from indexer.errors import IndexLockedError
 from indexer.files import Limits
 from indexer.types import Sample
 from search.results import SearchResult
@@ -49,6 +50,7 @@ from search.video_results import VideoSearchResult
 
 T = TypeVar("T")
 
+_LOCK_LOOK = 0.1  # seconds between two looks at whether the index may be written to
 _LEAVE = 2.0  # seconds that jobs under way have at the end
 _PRODUCT_THREADS = 2  # that compare a batch of vectors with the stored ones
 
@@ -72,7 +74,7 @@ class Service(Closing):
         self.uploads_a_minute = Rate(allowance.uploads_a_minute)
         self._writing = threading.Lock()
         self._encoders = Encoders(settings, self.metrics)
-        self.live = LiveIndex(settings.index, self._open, lambda one: warm(one, settings.space))
+        self.live = LiveIndex(settings.index, self._open, partial(warm, settings.space))
         self.maps = Maps(self.live, settings.space)
         self.uploads = UploadStore(allowance)
         self.thumbnails = PictureCache()
@@ -216,7 +218,7 @@ class Service(Closing):
 
     def _kept(self, keep: Callable[[], T]) -> T:
         with self._writing:
-            result = keep()
+            result = _when_free(keep, self.settings.allowance.lock_seconds)
         self.live.refresh()
         return result
 
@@ -249,6 +251,18 @@ class Service(Closing):
         for queue, bench in self._benches.items():
             words = f"Jobs under way or waiting: {queue}."
             watch(f"dfindex_queue_{queue}", words, partial(getattr, bench, "under_way"))
+
+
+def _when_free(keep: Callable[[], T], seconds: float) -> T:
+    """Keep something, once another process that writes, such as a short build, has finished."""
+    until = time.monotonic() + seconds
+    while True:
+        try:
+            return keep()
+        except IndexLockedError:
+            if time.monotonic() > until:
+                raise
+        time.sleep(_LOCK_LOOK)
 
 
 def _queue_of(film: bool) -> Queue:

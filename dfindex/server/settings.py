@@ -40,6 +40,7 @@ class Allowance:
     uploads_a_minute: int = 600
     wrong_tokens_a_minute: int = 10
     guess_seconds: float = 1.0
+    lock_seconds: float = 10.0
     kept_uploads: int = 64
     kept_upload_bytes: int = 512 << 20
 

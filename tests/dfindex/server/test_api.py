@@ -245,14 +245,21 @@ def test_an_answer_by_id_that_takes_too_long_is_said_so(serve: Serve, home: Path
     jsonschema.validate(answer.json(), ERROR)
 
 
-def test_a_writer_elsewhere_is_a_conflict(client: TestClient, home: Path) -> None:
+def test_a_writer_elsewhere_is_waited_for_and_then_a_conflict(serve: Serve, home: Path) -> None:
     from indexer.store.writer import IndexWriter
 
+    client = serve(allowance={"lock_seconds": 2.0})
+    body = {"sample_id": ids(home)["00005.png"], "label": "fake"}
     with IndexWriter(home / "index"):
-        body = {"sample_id": ids(home)["00005.png"], "label": "fake"}
         answer = client.post("/api/v1/labels", json=body)
     assert answer.status_code == 409
     assert answer.json()["error"]["code"] == "locked"
+    writer = IndexWriter(home / "index")
+    with ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(client.post, "/api/v1/labels", json=body)
+        time.sleep(0.5)
+        writer.close()
+        assert asked.result().json() == {"labelled": 1}
 
 
 def test_a_new_generation_is_seen_without_a_restart(client: TestClient, home: Path) -> None:
