@@ -91,12 +91,13 @@ class PatientProtocol(H11Protocol):
 
     def _make_room(self) -> None:
         others = [one for one in self.connections if isinstance(one, PatientProtocol)]
-        if len(others) <= self._most:
+        excess = len(others) - self._most
+        if excess <= 0:
             return
         others.remove(self)
         late = sorted(others, key=PatientProtocol.lateness, reverse=True)
-        # Some more than one, since it takes a look at all of them.
-        for one in late[: 1 + self._most // 10]:
+        # Some more than that, since it takes a look at all of them.
+        for one in late[: excess + self._most // 10]:
             if one.lateness() > 0:
                 one.transport.abort()
 
