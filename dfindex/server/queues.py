@@ -9,7 +9,10 @@ from dfindex.server.settings import Allowance
 
 
 class Queue(StrEnum):
-    """A kind of work: small questions, small pictures, searches, films, changes, training."""
+    """A kind of work: questions to the catalog alone, single files of the corpus, and so on.
+
+    What opens files is apart from what does not: a file system may not answer.
+    """
 
     LOOKS = "looks"
     PICTURES = "pictures"

@@ -137,7 +137,7 @@ class Service(Closing):
 
     async def sample(self, sample_id: int) -> Sample:
         """Return a sample, and whether its file is there; a 404 where there is none of that id."""
-        return await self.look(lambda index: sample_of(index, sample_id))
+        return await self.look(lambda index: sample_of(index, sample_id), Queue.PICTURES)
 
     async def vet(self, upload: Upload) -> Upload:
         """Return what is known of an upload now; raise MediaError where it cannot be read."""

@@ -88,7 +88,9 @@ async def side_of(service: Service, ref: str) -> Side:
             upload=upload,
             at_s=at_s if upload.clip else None,
         )
-    return await service.look(lambda index: _sample_side(index, ref, int(number), at_s))
+    return await service.look(
+        lambda index: _sample_side(index, ref, int(number), at_s), Queue.PICTURES
+    )
 
 
 async def small_picture(service: Service, side: Side, size: int) -> bytes:

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
+import signal
 import time
 from pathlib import Path
 
@@ -59,6 +61,25 @@ def test_no_more_of_a_file_is_hashed_than_is_allowed(tmp_path: Path) -> None:
         large.truncate(1 << 42)  # a hole
     with open_file(path) as file, pytest.raises(MediaError):
         digest_of(file, 3_000_000)
+
+
+@pytest.mark.skipif(not hasattr(fcntl, "F_SETLEASE"), reason="only Linux has leases")
+def test_a_file_that_another_holds_back_is_not_waited_for(tmp_path: Path) -> None:
+    """A lease is how a file server keeps others from a file: opening it would take 45 seconds."""
+    path = tmp_path / "x"
+    path.write_bytes(b"abc")
+    before = signal.signal(signal.SIGIO, signal.SIG_IGN)  # the system asks the holder so
+    try:
+        with path.open("r+b") as held:
+            fcntl.fcntl(held, fcntl.F_SETLEASE, fcntl.F_WRLCK)
+            started = time.monotonic()
+            with pytest.raises(MediaError) as caught:
+                open_file(path)
+            assert time.monotonic() - started < 5
+            fcntl.fcntl(held, fcntl.F_SETLEASE, fcntl.F_UNLCK)
+    finally:
+        signal.signal(signal.SIGIO, before)
+    assert caught.value.reason is Reason.UNREADABLE
 
 
 def test_a_stamp_tells_that_a_file_was_written_to(tmp_path: Path) -> None:
