@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 
-from indexer.errors import IndexDamagedError
+from indexer.errors import StoreError
 from indexer.store.catalog import Catalog
 from indexer.store.decisions import Decision, Decisions
 from indexer.store.durable import keep_if_possible, read_sealed_json, write_sealed_json
@@ -55,8 +55,8 @@ def remembered_pairs(catalog: Catalog, space: Space, ids: Int64) -> list[Pair]:
     key = hashlib.sha256(known.encode()).hexdigest()
     try:
         kept = read_sealed_json(path)
-    except IndexDamagedError:
-        kept = {}  # missing or damaged: it is only a memory
+    except StoreError:
+        kept = {}  # missing, damaged or unreadable: it is only a memory
     if kept.get("key") == key:
         return [(int(a), int(b)) for a, b in kept["pairs"]]
     pairs = near_pairs(catalog, space, ids)

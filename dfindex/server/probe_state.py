@@ -10,7 +10,7 @@ import numpy as np
 
 from dfindex.probing import Prober
 from dfindex.probing_files import suggestions
-from indexer.errors import DfindexError, IndexDamagedError
+from indexer.errors import DfindexError, StoreError
 from indexer.store.durable import read_sealed_json
 from indexer.types import Sample
 from probes.storage import EVALUATION
@@ -58,7 +58,7 @@ def probe_state(index: Path, name: str, *, count: int = 12) -> ProbeState:
 def _evaluation(path: Path) -> dict[str, Any] | None:
     try:
         return read_sealed_json(path)
-    except (OSError, IndexDamagedError):
+    except StoreError:
         return None
 
 

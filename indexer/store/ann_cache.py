@@ -6,13 +6,14 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from indexer.errors import IndexDamagedError
+from indexer.errors import IndexDamagedError, StoreError
 from indexer.store.ann import FaissIndex, VectorIndex, recall
 from indexer.store.catalog import SegmentRecord
 from indexer.store.durable import (
     TEMPORARY_SUFFIX,
     file_sha256,
     read_sealed_json,
+    unreadable,
     write_sealed_json,
 )
 from indexer.types import Embeddings, Int64
@@ -91,11 +92,16 @@ class AnnCache:
         return FaissIndex.load(self._faiss(info.generation), info.kind)
 
     def intact(self, info: AnnInfo) -> bool:
-        """Tell whether a cached index is there, byte for byte as it was written."""
+        """Tell whether a cached index is there, byte for byte as it was written.
+
+        Raise StoreError where it cannot be read.
+        """
+        path = self._faiss(info.generation)
         try:
-            return file_sha256(self._faiss(info.generation)) == info.faiss_sha256
-        except FileNotFoundError:
-            return False
+            with unreadable(path):
+                return file_sha256(path) == info.faiss_sha256
+        except IndexDamagedError:
+            return False  # it is missing
 
     def drop(self) -> None:
         """Delete every cached index."""
@@ -118,7 +124,7 @@ class AnnCache:
         for path in sorted(self._folder.glob("*.json"), reverse=True):
             try:
                 infos.append(_info(path))
-            except (IndexDamagedError, TypeError, KeyError):
+            except (StoreError, TypeError, KeyError):
                 continue  # a cache that cannot be trusted is no cache
         return infos
 

@@ -179,8 +179,9 @@ def _examine_space(
         result.segments += 1
         with result.noting(segment_path(space.segments, record.id), f"{record.rows} embeddings"):
             check_segment(space, record, catalog)
-    for problem in AnnCache(space.ann).problems():
-        result.findings.append(Finding(str(space.ann), problem))
+    with result.noting(space.ann):
+        for problem in AnnCache(space.ann).problems():
+            result.findings.append(Finding(str(space.ann), problem))
 
 
 def check_segment(space: SpaceFolder, record: SegmentRecord, catalog: Catalog) -> None:

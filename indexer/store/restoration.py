@@ -28,34 +28,42 @@ def restored(
 
     What is inside publishes it: until then readers have what they had, and after a kill too.
     """
-    file, fresh = _prepared(folder, catalogs, result)
-    catalog = upgraded(attach(file, read_only=False), file)
+    ours = catalogs.ours
+    if newest_readable(folder, catalogs) == folder.catalog and ours and not ours.problem:
+        with _opened(folder.catalog) as catalog:
+            yield catalog
+        return
+    fresh = folder.catalog.with_name(folder.catalog.name + ".tmp")
     try:
-        if fresh:
+        _make(fresh, folder, catalogs, result)
+        with _opened(fresh) as catalog:
             with catalog.transaction():
                 pass  # of a higher generation than the copies it replaces
+            yield catalog
+        _put_in_place(folder, fresh, result)
+    finally:
+        _forget(fresh)
+
+
+@contextmanager
+def _opened(file: Path) -> Iterator[WritableCatalog]:
+    catalog = upgraded(attach(file, read_only=False), file)
+    try:
         yield catalog
     finally:
         catalog.close()
-    if fresh:
-        _put_in_place(folder, file, result)
 
 
-def _prepared(folder: IndexFolder, catalogs: Catalogs, result: Examination) -> tuple[Path, bool]:
-    """Return the file to work on, and whether it is a new one."""
-    newest = newest_readable(folder, catalogs)
-    ours = catalogs.ours
-    if newest == folder.catalog and ours is not None and not ours.problem:
-        return newest, False
-    fresh = folder.catalog.with_name(folder.catalog.name + ".tmp")
+def _make(fresh: Path, folder: IndexFolder, catalogs: Catalogs, result: Examination) -> None:
+    """Make a new catalog of what can be read of the old ones."""
     _forget(fresh)
+    newest = newest_readable(folder, catalogs)
     if newest is not None:
         copy_rows(newest, fresh)
         result.actions.append(f"restored the catalog from {newest}")
     else:
         _refuse_foreign(catalogs)
         _start_anew(folder, fresh, result)
-    return fresh, True
 
 
 def _refuse_foreign(catalogs: Catalogs) -> None:
