@@ -20,6 +20,7 @@ _SMALL = 64 << 10
 _TOKEN = 4 << 10  # of who has shown none yet
 _STALL = 10.0  # seconds
 _PACE = 1 << 10  # bytes a second that make up for time
+_AT_LEAST = 1.0  # seconds that every body has
 _AT_ONCE = 32  # bodies that are on their way
 
 
@@ -123,7 +124,9 @@ class _Body:
             self._began = asyncio.get_running_loop().time()
             self._coming.add(self)
             if len(self._coming) > _AT_ONCE:
-                max(self._coming, key=_Body.lateness).give_up()
+                last = max(self._coming, key=_Body.lateness)
+                if last.lateness() > _AT_LEAST:
+                    last.give_up()
 
     def _since(self) -> float:
         assert self._began is not None

@@ -285,6 +285,23 @@ def test_uploads_that_stop_on_their_way_make_room(listen: Callable[..., int], ho
         jsonschema.validate(said, ERROR)
 
 
+def test_many_who_ask_at_once_are_not_taken_for_slow(listen: Callable[..., int]) -> None:
+    port = listen()
+    body = b'{"sample_id": 1, "verify": false, "k": 1}'
+    head = (
+        "POST /api/v1/search HTTP/1.1\r\nHost: localhost\r\n"
+        f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+    )
+    with ExitStack() as askers:
+        address = ("127.0.0.1", port)
+        all_ = [askers.enter_context(socket.create_connection(address, 60)) for _ in range(200)]
+        for one in all_:
+            one.sendall(head.encode())
+        for one in all_:
+            one.sendall(body)
+        assert {answered(one)[0] for one in all_} == {200}
+
+
 def test_uploads_that_are_cut_off_leave_nothing_behind(
     listen: Callable[..., int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
