@@ -86,10 +86,14 @@ class AnnCache:
         return None
 
     def load(self, info: AnnInfo) -> VectorIndex:
-        """Load a cached index; raise IndexDamagedError where its bytes are not those written."""
-        if not self.intact(info):
-            raise IndexDamagedError(f"{self._faiss(info.generation)} does not match its checksum")
-        return FaissIndex.load(self._faiss(info.generation), info.kind)
+        """Load a cached index; raise IndexDamagedError where its bytes cannot be trusted."""
+        path = self._faiss(info.generation)
+        try:
+            if self.intact(info):
+                return FaissIndex.load(path, info.kind)
+        except StoreError as error:
+            raise IndexDamagedError(f"{path} cannot be read: {error}") from error
+        raise IndexDamagedError(f"{path} does not match its checksum")
 
     def intact(self, info: AnnInfo) -> bool:
         """Tell whether a cached index is there, byte for byte as it was written.

@@ -54,3 +54,12 @@ def kept_ledger(folder: IndexFolder) -> Ledger | None:
         return None
     lists = {name: tuple(value[name]) for name in ("segments", "dead")}
     return Ledger(**{**value, **lists})
+
+
+def last_generation(folder: IndexFolder) -> int:
+    """Return the generation of the ledger, 0 where there is none that can be trusted."""
+    try:
+        ledger = kept_ledger(folder)
+    except IndexDamagedError:
+        return 0
+    return 0 if ledger is None else ledger.generation

@@ -72,13 +72,26 @@ class _Repair:
         clean_up(self._folder, self._catalog)
 
     def _apply_ledger(self) -> None:
-        """Let what a newer generation than the catalog's took for deleted stay so."""
-        ledger = self._ledger
-        if ledger is not None and ledger.generation > self._catalog.generation:
-            with self._catalog.transaction():
-                self._catalog.bury(ledger.dead)
-            for key in ("generation", "next_id", "next_segment"):
-                raise_counter(self._catalog, key, getattr(ledger, key))
+        """Let what a newer generation than the catalog's deleted and dropped stay so."""
+        ledger, catalog = self._ledger, self._catalog
+        if ledger is None or ledger.generation <= catalog.generation:
+            return
+        dropped = [one.id for one in catalog.segments() if one.id not in ledger.segments]
+        with catalog.transaction():
+            catalog.bury(ledger.dead)
+            for number in dropped:
+                self._forget_segment(number)
+            catalog.note_dropped(catalog.dropped() | dict.fromkeys(dropped, ledger.generation))
+        for key in ("generation", "next_id", "next_segment"):
+            raise_counter(catalog, key, getattr(ledger, key))
+        if dropped:
+            self._result.actions.append(
+                f"dropped {len(dropped)} segments, which a lost commit had dropped"
+            )
+
+    def _forget_segment(self, number: int) -> None:
+        self._catalog.query("DELETE FROM embeddings WHERE segment = ?", [number])
+        self._catalog.query("DELETE FROM segments WHERE id = ?", [number])
 
     def _repair_space(self, space: SpaceFolder) -> None:
         rows = {row.fingerprint: row for row in self._catalog.spaces()}
@@ -119,8 +132,7 @@ class _Repair:
 
     def _drop_segment(self, space: SpaceFolder, record: SegmentRecord) -> None:
         with self._catalog.transaction():
-            self._catalog.query("DELETE FROM embeddings WHERE segment = ?", [record.id])
-            self._catalog.query("DELETE FROM segments WHERE id = ?", [record.id])
+            self._forget_segment(record.id)
         files = sorted(space.segments.glob(f"{record.id:012d}.*"))
         where = f", now in quarantine {quarantine(self._folder, files)}" if files else ""
         self._result.actions.append(

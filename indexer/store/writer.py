@@ -22,7 +22,7 @@ from indexer.store.database import attach, publish, translated
 from indexer.store.durable import is_there, replace_file, sync_folder, write_sealed_json
 from indexer.store.file_table import FailedFile
 from indexer.store.layout import IndexFolder
-from indexer.store.ledger import Ledger, keep_ledger
+from indexer.store.ledger import Ledger, keep_ledger, last_generation
 from indexer.store.leftovers import clean_up
 from indexer.store.lock import WriterLock
 from indexer.store.migrations import format_version
@@ -212,19 +212,22 @@ class IndexWriter(Closing):
             )
 
     def _check_nothing_lost(self) -> None:
-        if not self.folder.published.exists():
-            return
-        snapshot = attach(self.folder.published, read_only=True)
-        try:
-            published = Catalog(snapshot, self.folder.published).generation
-        finally:
-            snapshot.close()
+        published = max(self._published_generation(), last_generation(self.folder))
         if published > self.catalog.generation:
             raise IndexDamagedError(
                 f"{self.folder.catalog} is at generation {self.catalog.generation}, but "
                 f"generation {published} was published: commits were lost; "
                 "run dfindex doctor --repair"
             )
+
+    def _published_generation(self) -> int:
+        if not is_there(self.folder.published):
+            return 0
+        snapshot = attach(self.folder.published, read_only=True)
+        try:
+            return Catalog(snapshot, self.folder.published).generation
+        finally:
+            snapshot.close()
 
     def _check_dim(self, spec: EncoderSpec, samples: Iterable[NewSample]) -> None:
         for one in samples:

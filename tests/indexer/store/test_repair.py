@@ -24,6 +24,7 @@ from tests.fake_encoder import MeanColour
 from tests.pictures import corpus, picture
 
 FILES = 12
+CATALOGS = ("catalog.duckdb", "published/catalog.duckdb")
 OPTIONS = BuildOptions(workers=1, batch_size=4, loaded_from="mean-colour")
 
 
@@ -73,7 +74,7 @@ def put_back(files: dict[str, bytes]) -> None:
 
 
 def lose_both_catalogs(index: Path) -> None:
-    for name in ("catalog.duckdb", "published/catalog.duckdb"):
+    for name in CATALOGS:
         (index / name).write_bytes(b"gone")
 
 
@@ -120,11 +121,34 @@ def test_a_removal_holds_although_no_catalog_is_left(case: Path) -> None:
         }
 
 
+def test_a_removal_holds_although_older_catalogs_were_put_back(case: Path) -> None:
+    """As from a backup, after a compaction and a further build."""
+    index = case / "index"
+    older = {name: (index / name).read_bytes() for name in CATALOGS}
+    before = segments(index)
+    remove(index, sorted((case / "corpus").iterdir())[:2])
+    corpus(case / "more", 3, first_seed=300)
+    add(index, case / "more")
+    with IndexWriter(index) as writer:
+        compact(writer)
+    expected = known(index)
+    put_back(before)
+    for name, data in older.items():
+        (index / name).write_bytes(data)
+    with pytest.raises(IndexDamagedError, match="commits were lost"):
+        IndexWriter(index)
+    repair(index)
+    assert known(index) == expected
+    assert examine(index).healthy
+    assert not set(before) & set(segments(index))
+    assert add(index, case / "more") == 0
+
+
 def test_no_writer_starts_anew_where_only_the_catalogs_are_gone(case: Path) -> None:
     """It would take all segments for those of no commit."""
     index = case / "index"
     expected = known(index)
-    for name in ("catalog.duckdb", "published/catalog.duckdb"):
+    for name in CATALOGS:
         (index / name).unlink()
     with pytest.raises(IndexDamagedError, match="doctor --repair"):
         IndexWriter(index)
@@ -242,7 +266,7 @@ def test_readers_have_an_index_all_through_a_repair(
 
 def test_a_newer_format_is_not_repaired(case: Path) -> None:
     index = case / "index"
-    for name in ("catalog.duckdb", "published/catalog.duckdb"):
+    for name in CATALOGS:
         connection = attach(index / name, read_only=False)
         connection.execute(
             "UPDATE meta SET value = ? WHERE key = 'format_version'", [str(FORMAT_VERSION + 1)]
@@ -317,7 +341,7 @@ def test_labels_outlive_the_loss_of_all_other_tables(case: Path) -> None:
     with IndexWriter(index) as writer:
         writer.catalog.set_labels({content: Label(label="fake", generator="gan")})
     expected = known(index)
-    for name in ("catalog.duckdb", "published/catalog.duckdb"):
+    for name in CATALOGS:
         damage_rows(index / name, "samples")
     result = repair(index)
     assert any("started a new catalog, with labels" in one for one in result.actions)
