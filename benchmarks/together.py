@@ -59,6 +59,7 @@ class _Case:
     port: int = 0
     made: int = 0
     indexed: set[Path] = field(default_factory=set)
+    removed: set[Path] = field(default_factory=set)
     labels: dict[str, str] = field(default_factory=dict)
     done: Counter[str] = field(default_factory=Counter)
     failed: Counter[str] = field(default_factory=Counter)
@@ -185,12 +186,13 @@ def _build(case: _Case) -> None:
     case.add("drop", 2)
     there = set((case.folder / "corpus").rglob("*.png"))
     if case.command("build", "build", "corpus", "--index", "index"):
-        case.indexed |= there
+        case.indexed |= there - case.removed
 
 
 def _remove(case: _Case) -> None:
     mine = sorted(one for one in case.indexed if one.parent.name == "drop")
     if mine:
+        case.removed.add(mine[0])
         mine[0].unlink(missing_ok=True)
         if case.command("remove", "remove", str(mine[0]), "--index", "index"):
             case.indexed.discard(mine[0])

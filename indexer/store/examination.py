@@ -110,7 +110,7 @@ def look_over(folder: IndexFolder) -> tuple[Examination, Catalogs]:
     ours, published = (_state(file, seen, result) for file, seen in looks)
     catalogs = Catalogs(ours, published or _AWAY)
     newest = newest_readable(folder, catalogs)
-    known = set() if newest is None else _examine_known(folder, newest, result)
+    known = set() if newest is None else _examine_newest(folder, newest, result)
     for space in _folders_in(folder.spaces, result):
         _folders_in(space, result)
         _folders_in(space / "segments", result)
@@ -153,6 +153,14 @@ def _state(
         if state.problem:
             raise IndexDamagedError(state.problem)
     return state
+
+
+def _examine_newest(folder: IndexFolder, newest: Path, result: Examination) -> set[str]:
+    """Check what the newest catalog knows of, or the published one where a writer has it by now."""
+    try:
+        return _examine_known(folder, newest, result)
+    except IndexLockedError:
+        return _examine_known(folder, folder.published, result)
 
 
 def _examine_known(folder: IndexFolder, file: Path, result: Examination) -> set[str]:
