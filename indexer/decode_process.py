@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import socket
+import struct
 import subprocess
 import sys
 import threading
@@ -13,14 +15,14 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from PIL import Image
 
 from indexer.corpus import FoundFile
 from indexer.decode import DecodedImage
-from indexer.decode_worker import Job, Look, Opened, Problem, Result, Seen, Task
+from indexer.decode_answers import MOST_BYTES, Answer, Opened, Problem, Result, Seen, unpack
+from indexer.decode_worker import Job, Look, Task
 from indexer.errors import DfindexError, MediaError
 from indexer.files import Limits
 from indexer.types import Preset, Reason, Span, UInt8
@@ -124,6 +126,8 @@ class DecodeProcess:
             raise self._late() from None
         except (EOFError, OSError):
             raise self._dead() from None
+        except ValueError as error:
+            raise self._senseless(error) from error
         except MediaError:
             raise  # the worker said so, and is ready for the next
         except BaseException:
@@ -173,7 +177,10 @@ class DecodeProcess:
         except (EOFError, OSError):
             yield Prepared(file, sha256, problem=self._dead())
             return
-        yield Prepared(file, sha256, problem=_said(answer))
+        except ValueError as error:
+            yield Prepared(file, sha256, problem=self._senseless(error))
+            return
+        yield Prepared(file, sha256, problem=self._problem(answer))
 
     def _looked_at(self, task: Task, sha256: str | None) -> list[DecodedImage]:
         assert task.look is not None
@@ -193,6 +200,8 @@ class DecodeProcess:
                 answer = self._answer(connection, self._limits.seconds)
             if not isinstance(answer, Seen):
                 raise _said(answer)
+            if math.prod(answer.size) > self._limits.pixels:
+                raise ValueError(f"{answer.size} pixels of {self._limits.pixels} at most")
             found.append(_decoded(connection, answer))
         return found
 
@@ -205,16 +214,27 @@ class DecodeProcess:
         message = f"the decoder did not survive this file ({self._ending()})"
         return MediaError(Reason.INTERNAL, message)
 
-    def _go_on(self, connection: Connection, opened: Opened) -> Any:
+    def _problem(self, answer: Answer) -> MediaError:
+        try:
+            return _said(answer)
+        except ValueError as error:
+            return self._senseless(error)
+
+    def _senseless(self, error: ValueError) -> MediaError:
+        self.stop()
+        message = f"the decoder's answer makes no sense after this file ({error})"
+        return MediaError(Reason.INTERNAL, message)
+
+    def _go_on(self, connection: Connection, opened: Opened) -> Answer:
         alone = self._large if opened.pixels > LARGE_PIXELS else contextlib.nullcontext()
         with alone:
             connection.send(True)
             return self._answer(connection, self._limits.seconds)
 
-    def _answer(self, connection: Connection, seconds: float) -> Any:
+    def _answer(self, connection: Connection, seconds: float) -> Answer:
         if not connection.poll(seconds):
             raise TimeoutError
-        return connection.recv()
+        return unpack(connection.recv_bytes(MOST_BYTES))
 
     def _prepared(
         self, connection: Connection, file: FoundFile, sha256: str | None, result: Result
@@ -252,6 +272,7 @@ class DecodeProcess:
         if self._connection is not None:
             return self._connection
         ours, theirs = socket.socketpair()
+        ours.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _patience(self._limits.seconds))
         with theirs, self._guard:
             if self._halted:
                 ours.close()
@@ -268,12 +289,18 @@ class DecodeProcess:
         try:
             self._connection.send(self._job)
             self._answer(self._connection, _START_SECONDS)
-        except (EOFError, OSError) as error:
+        except (EOFError, OSError, ValueError) as error:
             raise DfindexError(
                 f"the decoding process does not start ({self._ending()}); "
                 "run dfindex from an intact installation"
             ) from error
         return self._connection
+
+
+def _patience(seconds: float) -> bytes:
+    """Return a struct timeval: how long the rest of an answer may take that has begun."""
+    whole = int(seconds)
+    return struct.pack("ll", whole, int((seconds - whole) * 1_000_000) or 1)
 
 
 def _read_into(descriptor: int, space: memoryview) -> None:
@@ -291,6 +318,7 @@ def _decoded(connection: Connection, seen: Seen) -> DecodedImage:
     return DecodedImage(Image.fromarray(pixels), seen.width, seen.height, seen.format)
 
 
-def _said(answer: Any) -> MediaError:
-    assert isinstance(answer, Problem), answer
-    return MediaError(Reason(answer.reason), answer.message)
+def _said(answer: Answer) -> MediaError:
+    if not isinstance(answer, Problem):
+        raise ValueError(f"{type(answer).__name__} out of turn")
+    return MediaError(answer.reason, answer.message)

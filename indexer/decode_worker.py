@@ -19,13 +19,14 @@ from multiprocessing.connection import Connection
 import cv2
 import numpy as np
 
+from indexer.decode_answers import Answer, Opened, Problem, Ready, Result, Seen, pack
 from indexer.errors import MediaError
 from indexer.files import Limits
 from indexer.keypoints import Keypoints, keypoints
 from indexer.media import Media, Taken
 from indexer.preprocess import needed, prepare
 from indexer.structure import structure
-from indexer.types import Preset, Reason, Span, UInt8
+from indexer.types import Preset, Reason, UInt8
 from indexer.video import Sampling
 
 MEMORY_LIMIT = 1700 << 20  # bytes of address space
@@ -66,57 +67,13 @@ class Task:
     look: Look | None = None
 
 
-@dataclass(frozen=True)
-class Opened:
-    """A file was read: the SHA-256 of its bytes, and how many pixels it claims to have."""
-
-    sha256: str
-    pixels: int
-
-
-@dataclass(frozen=True)
-class Result:
-    """What the original was; the pixels, (size, size, 3) uint8, follow as bare bytes.
-
-    ``keypoints`` are a row of `Keypoints`, ``structure`` is in levels, see `indexer.structure`. A
-    frame has a ``span``, a page its number; ``last`` is False while more of its file follow.
-    """
-
-    width: int
-    height: int
-    format: str
-    keypoints: UInt8
-    structure: float
-    span: Span | None
-    page: int | None
-    last: bool
-
-
-@dataclass(frozen=True)
-class Seen:
-    """A picture as it was decoded, see `indexer.decode.DecodedImage`; its RGB bytes follow."""
-
-    size: tuple[int, int]
-    width: int
-    height: int
-    format: str
-
-
-@dataclass(frozen=True)
-class Problem:
-    """Why a file could not be prepared."""
-
-    reason: str
-    message: str
-
-
 def main(descriptor: int) -> None:
     """Serve tasks until the parent hangs up."""
     _be_quiet_and_modest()
     connection = Connection(descriptor)
     with contextlib.suppress(EOFError, BrokenPipeError, ConnectionResetError):
         job: Job = connection.recv()
-        connection.send("ready")
+        _answer(connection, Ready())
         while True:
             _serve(connection, connection.recv(), job)
 
@@ -126,10 +83,10 @@ def _serve(connection: Connection, task: Task, job: Job) -> None:
         with _for_at_most(job.limits.seconds + _GRACE_SECONDS):
             media = Media(task.raw, job.limits, job.sampling)
     except Exception as error:
-        connection.send(_problem(error))
+        _answer(connection, _problem(error))
         return
     with media:
-        connection.send(Opened(media.sha256, media.pixels))
+        _answer(connection, Opened(media.sha256, media.pixels))
         if not connection.recv():
             return
         if task.look is None:
@@ -147,11 +104,11 @@ def _send_pictures(connection: Connection, media: Media, job: Job) -> None:
             with _for_at_most(job.limits.seconds + _GRACE_SECONDS):
                 following = next(shaped, None)
         except Exception as error:
-            connection.send(_problem(error))
+            _answer(connection, _problem(error))
             return
         if waiting is not None:
             result, pixels = waiting
-            connection.send(replace(result, last=following is None))
+            _answer(connection, replace(result, last=following is None))
             _write(connection.fileno(), pixels.data.cast("B"))
         if following is None:
             return
@@ -165,10 +122,10 @@ def _send_shown(connection: Connection, media: Media, look: Look, job: Job) -> N
             with _for_at_most(job.limits.seconds + _GRACE_SECONDS):
                 decoded = next(shown)
         except Exception as error:
-            connection.send(_problem(error))
+            _answer(connection, _problem(error))
             return
         image = decoded.image.convert("RGB")
-        connection.send(Seen(image.size, decoded.width, decoded.height, decoded.format))
+        _answer(connection, Seen(image.size, decoded.width, decoded.height, decoded.format))
         _write(connection.fileno(), memoryview(image.tobytes()))
 
 
@@ -192,6 +149,10 @@ def _result(taken: Taken, job: Job) -> Result:
     )
 
 
+def _answer(connection: Connection, answer: Answer) -> None:
+    connection.send_bytes(pack(answer))
+
+
 def _write(descriptor: int, data: memoryview) -> None:
     while data:
         data = data[os.write(descriptor, data) :]
@@ -200,10 +161,10 @@ def _write(descriptor: int, data: memoryview) -> None:
 def _problem(error: Exception) -> Problem:
     """Name what went wrong; this is the border of the process, nothing gets past it unnamed."""
     if isinstance(error, MediaError):
-        return Problem(error.reason.value, error.message)
+        return Problem(error.reason, error.message)
     if isinstance(error, MemoryError):
-        return Problem(Reason.TOO_LARGE.value, "the picture does not fit into memory")
-    return Problem(Reason.INTERNAL.value, f"{type(error).__name__}: {error}")
+        return Problem(Reason.TOO_LARGE, "the picture does not fit into memory")
+    return Problem(Reason.INTERNAL, f"{type(error).__name__}: {error}")
 
 
 @contextlib.contextmanager

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from indexer.encoders.weights import WEIGHTS_FILE, read_header, read_pickle, read_tensors
 from indexer.errors import WeightsError
+from indexer.store.durable import replace_file
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -45,7 +46,7 @@ def take_tower(source: Path, folder: Path, *, layers: int = LAYERS) -> Parts:
     Reads model.safetensors, or else pytorch_model.bin with ``weights_only``: nothing in it is run.
     Raise WeightsError unless every tensor of the tower's ``layers`` layers is there.
     """
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
     from indexer.encoders.foreign import clip_tower
 
@@ -54,7 +55,8 @@ def take_tower(source: Path, folder: Path, *, layers: int = LAYERS) -> Parts:
     clip_tower(parts.tower, config, name="dfd-clip")
     folder.mkdir(parents=True, exist_ok=True)
     named = {f"{_TOWER}{name}": tensor.contiguous() for name, tensor in parts.tower.items()}
-    save_file(named, folder / WEIGHTS_FILE, metadata={"format": "pt"})
+    weights = save(named, metadata={"format": "pt"})
+    _put(folder / WEIGHTS_FILE, weights)
     model = {"model_type": "clip_vision_model", "architectures": ["CLIPVisionModel"]}
     processor = {"size": {"shortest_edge": READS}, "crop_size": READS, "do_center_crop": True}
     for name, value in (
@@ -62,8 +64,12 @@ def take_tower(source: Path, folder: Path, *, layers: int = LAYERS) -> Parts:
         ("preprocessor_config.json", processor | {"resample": 3} | _STATISTICS),
         (LEFT_OVER, {name: list(shape) for name, shape in parts.left_over.items()}),
     ):
-        (folder / name).write_text(json.dumps(value, indent=1), "utf-8")
+        _put(folder / name, json.dumps(value, indent=1).encode())
     return parts
+
+
+def _put(path: Path, data: bytes) -> None:
+    replace_file(path, lambda file: file.write(data))
 
 
 def _tensors(source: Path) -> Mapping[str, Tensor]:

@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from indexer.encoders import shelf
@@ -14,6 +15,7 @@ from indexer.encoders.folder import Options, describe_folder
 from indexer.encoders.known import EncoderEntry
 from indexer.encoders.weights import WEIGHTS_FILE, file_sha256, read_header
 from indexer.errors import EncoderError, WeightsError
+from indexer.store.durable import replace_file
 from indexer.types import Layout
 
 REQUIRED = (WEIGHTS_FILE, "config.json")
@@ -129,9 +131,8 @@ def _copy(source: Path, folder: Path) -> None:
         raise EncoderError(f"expected config.json beside {WEIGHTS_FILE} in {source}, found none")
     for name in (*REQUIRED, *OPTIONAL):
         if (source / name).is_file():
-            partial = folder / f"{name}.partial"
-            shutil.copyfile(source / name, partial)
-            partial.replace(folder / name)
+            with (source / name).open("rb") as original:
+                replace_file(folder / name, partial(shutil.copyfileobj, original))
 
 
 def _revision(entry: EncoderEntry, wish: str | None) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 from indexer.encoders import plain_json
 from indexer.encoders.known import EncoderEntry
 from indexer.encoders.weights import WEIGHTS_FILE
+from indexer.store.durable import replace_file
 
 ENVIRONMENT = "DFINDEX_MODELS"
 NOTE = "fetched.json"
@@ -53,7 +54,8 @@ def on_disk(entry: EncoderEntry) -> Path | None:
 
 def write_note(folder: Path, note: Note) -> None:
     """Note what was fetched; a folder without a note is an unfinished one."""
-    (folder / NOTE).write_text(json.dumps(asdict(note), indent=1), "utf-8")
+    told = json.dumps(asdict(note), indent=1).encode()
+    replace_file(folder / NOTE, lambda file: file.write(told))
 
 
 def read_note(folder: Path) -> Note | None:

@@ -111,6 +111,7 @@ def test_a_cached_index_is_kept_until_much_lies_beside_it(writer: IndexWriter) -
     with IndexReader(writer.folder.path) as reader:  # and what lies beside it is found
         scores, ids = reader.space().neighbours(VECTORS[210:211], 1)
         assert reader.catalog.samples(ids[0].tolist())[0].path == "/corpus/0210.png"
+        assert len(reader.space().embeddings([])) == 0
     commit(writer, *range(220, 230))
     renewed = writer.refresh_ann(SPEC.fingerprint)
     assert renewed is not None and renewed.rows == 230
