@@ -15,6 +15,7 @@ from dfindex.map_data import CorpusMap, corpus_map
 from dfindex.outputs import write_together
 from indexer.disk import code_in, way_out
 from indexer.errors import StoreError
+from indexer.labels_csv import as_cell
 from indexer.types import Float32, Int64
 from search.projection import Progress
 
@@ -77,7 +78,8 @@ def export_vectors(index: Index, path: Path, *, space: str | None = None) -> Exp
     writer = csv.writer(table, lineterminator="\n")
     writer.writerow(["id", "path", "sha256", "label", "generator", "source"])
     for one in samples:
-        writer.writerow([one.id, one.path, one.sha256, one.label, one.generator, one.source])
+        cells = (one.id, one.path, one.sha256, one.label, one.generator, one.source)
+        writer.writerow(map(as_cell, cells))
     text = table.getvalue().encode("utf-8", "backslashreplace")
     write_together(
         {

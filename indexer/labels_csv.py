@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import csv
 import io
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ from pathlib import Path
 from indexer.errors import UsageError
 
 DELIMITERS = ",;\t|"
+_FORMULA = re.compile(r"'*[=+\-@\t\r]")  # what spreadsheets take for one, quoted or not
 _MARKS = (  # in this order: the mark of UTF-16 is how that of UTF-32 begins
     (codecs.BOM_UTF8, "utf-8-sig"),
     (codecs.BOM_UTF32_LE, "utf-32"),
@@ -27,6 +29,15 @@ class TableRow:
 
     line: int
     fields: dict[str, str]
+
+
+def as_cell(value: object) -> object:
+    """Return a value as a cell that no spreadsheet takes for a formula; `read_table` undoes it.
+
+    Text that would be one gets an apostrophe in front, as OWASP advises; numbers stay.
+    """
+    is_one = isinstance(value, str) and _FORMULA.match(value)
+    return f"'{value}" if is_one else value
 
 
 def read_table(path: Path, columns: Sequence[str], required: int) -> Iterator[TableRow]:
@@ -102,10 +113,16 @@ def _names(fields: Sequence[str]) -> list[str]:
 
 def _row(header: Sequence[str], fields: Sequence[str], where: str) -> dict[str, str]:
     """Return a row's fields by name; raise UsageError where they are not as many."""
-    values = [field.strip() for field in fields]
+    values = [_value(field) for field in fields]
     if len(values) < len(header) or any(values[len(header) :]):
         raise UsageError(f"{where}: expected {len(header)} fields as in the first line")
     return dict(zip(header, values, strict=False))
+
+
+def _value(field: str) -> str:
+    """Return a field without what `as_cell` and people's spaces put around it."""
+    text = field.strip()
+    return text[1:] if text.startswith("'") and _FORMULA.match(text) else text
 
 
 def _shown(columns: Sequence[str], required: int) -> str:

@@ -141,7 +141,12 @@ def find_duplicates(
     paths = _further_files(names, samples)
     sizes = dict(catalog.query("SELECT sha256, bytes FROM media"))
     sets = _joined(links, samples, decisions) + [{one} for one in paths]
-    groups = [_group(members, links, samples, paths, sizes, comparer) for members in _merged(sets)]
+    by_first: dict[int, list[_Link]] = {}
+    for link in links:
+        by_first.setdefault(link.pair.first, []).append(link)
+    groups = [
+        _group(members, by_first, samples, paths, sizes, comparer) for members in _merged(sets)
+    ]
     groups.sort(key=lambda group: (-len(group.members), group.id))
     members = [one.sample for group in groups for one in group.members]
     lost = {(one, samples[one].path): why for one, why in comparer.absent.items()}
@@ -214,24 +219,38 @@ def _further_files(names: dict[str, Names], samples: dict[int, Sample]) -> dict[
 
 
 def _joined(
-    links: Iterable[_Link], samples: dict[int, Sample], decisions: Decisions
+    links: Sequence[_Link], samples: dict[int, Sample], decisions: Decisions
 ) -> list[set[int]]:
     """Join what is linked, people's links first, the nearest next.
 
     Two sets stay apart where any of one was called different from any of the other.
     """
-    sets: dict[int, set[int]] = {}
+    sets = {id_: {id_} for link in links for id_ in (link.pair.first, link.pair.second)}
+    foes = _called_different(samples, decisions)
     for link in sorted(links, key=lambda link: (link.relation is not None, -link.pair.score)):
-        one = sets.setdefault(link.pair.first, {link.pair.first})
-        other = sets.setdefault(link.pair.second, {link.pair.second})
-        apart = any(
-            _decided(decisions, samples, a, b) is Decision.DIFFERENT for a in one for b in other
-        )
-        if one is not other and not apart:
-            one |= other
-            sets.update(dict.fromkeys(other, one))
+        few, many = sorted((sets[link.pair.first], sets[link.pair.second]), key=len)
+        if few is many or any(not foes[one].isdisjoint(many) for one in few if one in foes):
+            continue
+        many |= few
+        sets.update(dict.fromkeys(few, many))
     distinct = {id(each): each for each in sets.values()}
     return [each for each in distinct.values() if len(each) > 1]
+
+
+def _called_different(samples: dict[int, Sample], decisions: Decisions) -> dict[int, set[int]]:
+    """Return, for each sample that was told from others, which these are."""
+    by_content: dict[str, set[int]] = {}
+    for one in samples.values():
+        by_content.setdefault(one.sha256, set()).add(one.id)
+    foes: dict[int, set[int]] = {}
+    for decided in decisions.all:
+        first = by_content.get(decided.first, set())
+        second = by_content.get(decided.second, set())
+        if decided.decision is Decision.DIFFERENT:
+            for own, others in ((first, second), (second, first)):
+                for id_ in own:
+                    foes.setdefault(id_, set()).update(others)
+    return foes
 
 
 def _merged(sets: Sequence[set[int]]) -> list[set[int]]:
@@ -247,14 +266,14 @@ def _merged(sets: Sequence[set[int]]) -> list[set[int]]:
 
 def _group(
     members: set[int],
-    links: Sequence[_Link],
+    links: Mapping[int, Sequence[_Link]],
     samples: dict[int, Sample],
     paths: dict[int, list[str]],
     sizes: dict[str, int],
     comparer: _Comparer,
 ) -> Group:
     inside = {
-        (link.pair.first, link.pair.second): link for link in links if link.pair.first in members
+        (link.pair.first, link.pair.second): link for one in members for link in links.get(one, ())
     }
     first = _representative(members, inside.values(), samples, sizes)
     found = [_itself(samples[first])]

@@ -6,6 +6,7 @@ import importlib
 import os
 import sys
 import traceback
+from pathlib import Path
 from typing import Any
 
 import click
@@ -13,6 +14,7 @@ import click
 from dfindex import __version__
 from dfindex.cli.streams import OutputError, standard_streams
 
+INDEX = "dfindex.index"  # where a command's context says which folder it works in
 OK, NOTHING_FOUND, USAGE, ERROR, SOME_FAILED, INTERRUPTED = 0, 1, 2, 3, 4, 130
 
 COMMANDS = {
@@ -59,7 +61,7 @@ class Commands(click.Group):
         try:
             return super().invoke(ctx)
         except (OSError, EOFError) as error:
-            raise _FileTrouble from error
+            raise _FileTrouble(ctx.find_root().meta.get(INDEX)) from error
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
         """Run a command; turn every error into one line and an exit code."""
@@ -82,22 +84,27 @@ class Commands(click.Group):
 
 
 class _FileTrouble(Exception):
-    """An OSError or EOFError is the cause."""
+    """An OSError or EOFError is the cause, met by a command that works in the index ``folder``."""
+
+    def __init__(self, folder: Path | None) -> None:
+        super().__init__()
+        self.folder = folder
 
 
 def _explained(error: Exception) -> int:
     """Say in one line what went wrong and return the exit code."""
     from indexer.errors import UsageError
 
+    folder = None
     if isinstance(error, _FileTrouble) and isinstance(error.__cause__, Exception):
-        error = error.__cause__
-    _say(_words(error))
+        folder, error = error.folder, error.__cause__
+    _say(_words(error, folder))
     if os.environ.get("DFINDEX_DEBUG"):
         traceback.print_exception(error)
     return USAGE if isinstance(error, UsageError) else ERROR
 
 
-def _words(error: Exception) -> str:
+def _words(error: Exception, folder: Path | None) -> str:
     from indexer.disk import described
     from indexer.errors import DfindexError
 
@@ -107,7 +114,7 @@ def _words(error: Exception) -> str:
         case OutputError():
             return f"could not write the output: {error}; give it a place that takes it"
         case OSError() if error.errno is not None:
-            return described(error)
+            return described(error, folder)
         case MemoryError():
             return "there is not enough memory; free some, or use a machine with more"
     return (

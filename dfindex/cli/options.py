@@ -14,6 +14,8 @@ from typing import Any
 
 import click
 
+from dfindex.cli.main import INDEX
+
 Command = Callable[..., Any]
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
@@ -24,7 +26,8 @@ def index_option(command: Command) -> Command:
 
     def resolve(context: click.Context, _: click.Parameter, value: str | None) -> Path:
         given = value or context.find_root().obj or os.environ.get("DFINDEX_INDEX")
-        return Path(given or ".dfindex")
+        context.find_root().meta[INDEX] = path = Path(given or ".dfindex")
+        return path
 
     return click.option(
         "--index",

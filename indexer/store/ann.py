@@ -255,10 +255,13 @@ def _threads(queries: int) -> Iterator[None]:
 
 def nearest(queries: Float32, vectors: Float32, ids: Int64, k: int) -> tuple[Float32, Int64]:
     """Return the best k of some vectors (n, dim), by exact scan; fewer columns where n is less."""
-    similarities = queries @ vectors.T
+    faiss = faiss_module()
+    faiss.cvar.distance_compute_blas_threshold = _BLAS_FROM_QUERIES
     k = min(k, len(ids))
-    best = np.argpartition(-similarities, k - 1, axis=1)[:, :k]
-    return merge([(np.take_along_axis(similarities, best, 1), ids[best])], k)
+    asked, by = np.ascontiguousarray(queries), faiss.METRIC_INNER_PRODUCT
+    with _threads(len(queries)):
+        scores, places = faiss.knn(asked, vectors, k, metric=by)
+    return scores, ids[places]
 
 
 def merge(parts: list[tuple[Float32, Int64]], k: int) -> tuple[Float32, Int64]:

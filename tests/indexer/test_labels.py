@@ -187,3 +187,23 @@ def test_a_build_reports_of_labels_what_an_import_does(case: Path, tmp_path: Pat
     shown = run(tmp_path, *build).stdout
     assert "1 lines of labels contradict an earlier one" in shown
     assert "1 lines of labels name nothing in the index" in shown
+
+
+@pytest.mark.parametrize(
+    "name", ["=1+1", "+x", "-x", "@x", "\tx", "\rx", "'=x", "''@x", "plain", "'quoted", "a=b", ""]
+)
+def test_no_cell_is_a_formula_and_what_is_read_is_what_was_written(
+    tmp_path: Path, name: str
+) -> None:
+    import csv
+
+    from indexer.labels_csv import as_cell, read_table
+
+    path = tmp_path / "table.csv"
+    with path.open("w", newline="") as file:
+        csv.writer(file).writerows([["path", "label"], [as_cell(name), "real"]])
+    cell = str(as_cell(name))
+    assert not cell.startswith(("=", "+", "-", "@", "\t", "\r"))
+    [row] = read_table(path, ["path", "label"], 2)
+    assert row.fields["path"] == name
+    assert as_cell(-0.5) == -0.5

@@ -373,7 +373,9 @@
   };
   const clear = () => { chosen.fill(0); choose(); };
   const keep = () => {
-    const rows = listed().map((i) => `${points.ids[i]},"${points.name(i).replaceAll('"', '""')}"`);
+    // an apostrophe keeps a spreadsheet from taking a name for a formula
+    const cell = (name) => `"${name.replace(/^(?='*[=+\-@\t\r])/, "'").replaceAll('"', '""')}"`;
+    const rows = listed().map((i) => `${points.ids[i]},${cell(points.name(i))}`);
     const link = document.createElement("a");
     link.href = URL.createObjectURL(new Blob([`id,path\n${rows.join("\n")}\n`], { type: "text/csv" }));
     link.download = "chosen.csv";
