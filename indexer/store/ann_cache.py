@@ -13,6 +13,7 @@ from indexer.store.durable import (
     TEMPORARY_SUFFIX,
     file_sha256,
     read_sealed_json,
+    sync_file,
     unreadable,
     write_sealed_json,
 )
@@ -64,6 +65,7 @@ class AnnCache:
         path = self._faiss(generation)
         temporary = path.with_name(path.name + TEMPORARY_SUFFIX)
         index.save(temporary)
+        sync_file(temporary)
         info = AnnInfo(
             generation=generation,
             kind=index.kind,

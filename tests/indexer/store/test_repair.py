@@ -318,7 +318,7 @@ def test_segments_that_were_exchanged_are_seen(case: Path, tmp_path: Path, where
     corpus(case / "more", FILES, first_seed=500)
     if where == "name":
         add(index, case / "more")
-        first, second = sorted(index.glob("spaces/*/segments/*.ids"))
+        first, *_, second = sorted(index.glob("spaces/*/segments/*.ids"))
     else:  # the same numbers and ids, of other pictures
         add(tmp_path / "other", case / "more")
         first, second = (
@@ -328,10 +328,11 @@ def test_segments_that_were_exchanged_are_seen(case: Path, tmp_path: Path, where
     for suffix in (".ids", ".cls", ".patch", ".points"):
         shutil.copy(second.with_suffix(suffix), first.with_suffix(suffix))
     result = examine(index)
-    assert any(one.loses == f"{FILES} embeddings" for one in result.findings)
+    lost = [one.loses for one in result.findings if one.loses]
+    assert lost
     repair(index)
     assert examine(index).healthy
-    assert add(index, case / "corpus") == FILES
+    assert sum(int(one.split()[0]) for one in lost) == add(index, case / "corpus")
 
 
 def test_labels_outlive_the_loss_of_all_other_tables(case: Path) -> None:
