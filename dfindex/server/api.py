@@ -31,7 +31,7 @@ from dfindex.server.errors import Problem
 from dfindex.server.media import SIZES, corpus_file
 from dfindex.server.queues import Queue
 from dfindex.server.ranges import FileAnswer
-from dfindex.server.searching import unknown_sample
+from dfindex.server.searching import known_sample, unknown_sample
 from dfindex.server.sides import side_of, small_picture
 from dfindex.server.uploads import Upload, file_of, read_form
 from dfindex.video_comparison import VideoComparison
@@ -151,9 +151,9 @@ async def thumbnail(
 )
 async def file(id: SampleId, service: TheService) -> Response:
     """Return a sample's file, byte for byte as it was indexed, or a range of its bytes."""
-    found = await service.sample(id)
     served = await service.look(
-        lambda index: corpus_file(index, found, service.unchanged), Queue.PICTURES
+        lambda index: corpus_file(index, known_sample(index, id), service.unchanged),
+        Queue.PICTURES,
     )
     shown = served.media_type.partition("/")[0]
     policy = "default-src 'none'; frame-ancestors 'none'; "
@@ -163,7 +163,7 @@ async def file(id: SampleId, service: TheService) -> Response:
         "Content-Disposition": _disposition(served.name, shown=shown in ("image", "video")),
     }
     return FileAnswer(
-        served.checked, etag=found.sha256, media_type=served.media_type, headers=headers
+        served.checked, etag=served.checked.stamp[0], media_type=served.media_type, headers=headers
     )
 
 

@@ -30,21 +30,19 @@ class SearchOptions:
     verify: bool = True
 
 
+def known_sample(index: Index, sample_id: int) -> Sample:
+    """Return a sample, whatever became of its file; a 404 where there is none of that id."""
+    found = index.catalog.samples([sample_id])
+    if not found:
+        raise unknown_sample(sample_id)
+    return found[0]
+
+
 def sample_of(index: Index, sample_id: int) -> Sample:
     """Return a sample, and whether its file is there; a 404 where there is none of that id."""
-    found = index.catalog.samples([sample_id])
-    if not found:
-        raise unknown_sample(sample_id)
-    absent = index.originals.absent(found)
-    return found[0].without_file(absent[sample_id]) if absent else found[0]
-
-
-def is_frame(index: Index, sample_id: int) -> bool:
-    """Tell whether a sample is of a video; a 404 where there is none of that id."""
-    found = index.catalog.samples([sample_id])
-    if not found:
-        raise unknown_sample(sample_id)
-    return found[0].kind is Kind.FRAME
+    found = known_sample(index, sample_id)
+    absent = index.originals.absent([found])
+    return found.without_file(absent[sample_id]) if absent else found
 
 
 def unknown_sample(sample_id: int) -> Problem:
@@ -73,12 +71,10 @@ def searched_sample(
     index: Index, sample_id: int, options: SearchOptions, stop: Stop
 ) -> SearchResult | VideoSearchResult:
     """Search for what a sample is of: a picture, or of a frame its whole video."""
-    found = index.catalog.samples([sample_id])
-    if not found:
-        raise unknown_sample(sample_id)
-    if found[0].kind is Kind.FRAME:
-        return searched_clip(index, found[0], options, stop)
-    return searched(index, found[0], options)
+    sample = known_sample(index, sample_id)
+    if sample.kind is Kind.FRAME:
+        return searched_clip(index, sample, options, stop)
+    return searched(index, sample, options)
 
 
 def searched_clip(

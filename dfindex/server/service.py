@@ -28,7 +28,7 @@ from dfindex.server.metrics import Metrics
 from dfindex.server.queues import Queue, benches
 from dfindex.server.searching import (
     SearchOptions,
-    is_frame,
+    known_sample,
     sample_of,
     searched,
     searched_clip,
@@ -43,7 +43,7 @@ from dfindex.video_comparison import VideoComparison, compared_with
 from indexer.closing import Closing
 from indexer.errors import IndexLockedError
 from indexer.files import Limits
-from indexer.types import Sample
+from indexer.types import Kind, Sample
 from search.results import SearchResult
 from search.video_clip import ClipReader
 from search.video_results import VideoSearchResult
@@ -181,10 +181,10 @@ class Service(Closing):
             future = self._by_id.submit(_Asked(sample_id, options))
             result = await answer_within(self.settings.allowance.seconds, future)
         if result is None:
-            frame = await self.look(lambda index: is_frame(index, sample_id))
+            sample = await self.look(lambda index: known_sample(index, sample_id))
             result = await self.read(
                 lambda index, stop: searched_sample(index, sample_id, options, stop),
-                _queue_of(frame),
+                _queue_of(sample.kind is Kind.FRAME),
             )
         self.metrics.timed(vars(result.timing_ms))
         return result
