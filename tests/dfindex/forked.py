@@ -22,11 +22,11 @@ import tests.fake_encoder
 from dfindex.cli import main
 asked = json.load(sys.stdin)
 for arguments in asked["commands"]:
-    out, err = tempfile.TemporaryFile(), tempfile.TemporaryFile()
+    out, (reading, writing) = tempfile.TemporaryFile(), os.pipe()
     pid = os.fork()
     if not pid:
-        os.dup2(os.open("/dev/full", os.O_WRONLY) if asked["full"] else out.fileno(), 1)
-        os.dup2(err.fileno(), 2)
+        os.dup2(os.open(asked["out"], os.O_WRONLY) if asked["out"] else out.fileno(), 1)
+        os.dup2(writing, 2)
         os.chdir(asked["within"])
         if asked["most_bytes"]:
             resource.setrlimit(resource.RLIMIT_FSIZE, (asked["most_bytes"],) * 2)
@@ -39,12 +39,13 @@ for arguments in asked["commands"]:
             os._exit(end.code)
         except BaseException:
             os._exit(99)
+    os.close(writing)
+    with os.fdopen(reading, "rb") as errors:  # no file, which would be limited as others are
+        err = errors.read()
     code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-    texts = []
-    for file in (out, err):
-        file.seek(0)
-        texts.append(file.read().decode(errors="replace"))
-    print(json.dumps([arguments, code, *texts]), flush=True)
+    out.seek(0)
+    told = (one.decode(errors="replace") for one in (out.read(), err))
+    print(json.dumps([arguments, code, *told]), flush=True)
 """
 
 
@@ -68,19 +69,19 @@ def run_all(
     commands: Sequence[Sequence[object]],
     *,
     within: Path,
-    full: bool = False,
+    out: str = "",
     most_bytes: int = 0,
     bare: bool = False,
 ) -> list[Done]:
     """Run commands, one after the other, in a folder.
 
-    ``full``: standard output is a full disk; ``most_bytes`` of a file can be written;
+    ``out`` takes standard output; ``most_bytes`` of a file can be written;
     ``bare``: permissions hold for them, whoever runs the tests.
     """
     asked = {
         "commands": [list(map(str, one)) for one in commands],
         "within": str(within),
-        "full": full,
+        "out": out if out or not most_bytes else os.devnull,
         "most_bytes": most_bytes,
         "bare": bare,
     }

@@ -72,7 +72,7 @@ COMMANDS = (
     Command("export parquet OUT", "OUT"),
     Command("export vectors OUT", "OUT"),
     Command("probe train another --method lda", "index"),
-    Command("probe evaluate paint"),
+    Command("probe evaluate paint", "index"),
     Command("probe episodes --shots 1 --held-out paint --episodes 2 --queries 2"),
     Command("probe apply paint", "index"),
     Command("probe list"),
@@ -196,6 +196,7 @@ def test_a_folder_that_is_no_index_is_refused_and_left_as_it_is(case: Path, tmp_
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_who_may_not_write_reads_and_is_told(case: Path) -> None:
     before = files_in(case)
     for path in (case, *case.rglob("*")):
@@ -212,15 +213,16 @@ def test_who_may_not_write_reads_and_is_told(case: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("most_bytes", [1, 4096, 100_000])
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("most_bytes", [4096, 100_000])
 def test_files_that_may_not_grow_are_not_half_written(case: Path, most_bytes: int) -> None:
     for command in writing("index"):
         index = case / "limited"
+        shutil.rmtree(index, ignore_errors=True)
         shutil.copytree(case / "index", index)
         [done] = run_all(filled([command], index), within=case, most_bytes=most_bytes)
         assert done.refused("ulimit -f") or done.code == 0, done
         assert CliRunner().invoke(main, ["doctor", "--index", str(index)]).exit_code == 0, done
-        shutil.rmtree(index)
     done = run_all(filled(writing("OUT"), case / "index"), within=case, most_bytes=most_bytes)
     assert [one for one in done if not one.refused("ulimit -f") and one.code] == []
     for path in case.glob("*out*"):
@@ -230,6 +232,7 @@ def test_files_that_may_not_grow_are_not_half_written(case: Path, most_bytes: in
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_a_full_disk_below_the_index_is_told_and_harms_nothing(case: Path, tmp_path: Path) -> None:
     disk = tmp_path / "disk"
     disk.mkdir()
@@ -251,6 +254,7 @@ def test_a_full_disk_below_the_index_is_told_and_harms_nothing(case: Path, tmp_p
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_a_read_only_disk_below_the_index_is_told(case: Path, tmp_path: Path) -> None:
     disk = tmp_path / "disk"
     disk.mkdir()
@@ -273,10 +277,11 @@ def test_an_output_that_cannot_be_written_is_told(case: Path, tmp_path: Path) ->
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_a_full_standard_output_is_told(case: Path) -> None:
     shutil.copytree(case / "index", case / "printed")
     told = [one for one in COMMANDS if one.line[:5] != SERVES and one.writes != "home"]
-    done = run_all(filled(told, case / "printed"), within=case, full=True)
+    done = run_all(filled(told, case / "printed"), within=case, out="/dev/full")
     all_refused(done, "could not write the output")
     assert CliRunner().invoke(main, ["doctor", "--index", str(case / "printed")]).exit_code == 0
     shutil.rmtree(case / "printed")
