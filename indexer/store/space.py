@@ -225,6 +225,8 @@ class Space:
 
     def _read_vectors(self, located: Located) -> Float32:
         vectors = np.empty((len(located.ids), self.row.dim), dtype=np.float32)
+        if not len(vectors):
+            return vectors
         order = np.argsort(located.segments, kind="stable")
         segments, firsts = np.unique(located.segments[order], return_index=True)
         rows = np.split(located.rows[order], firsts[1:])
