@@ -226,11 +226,25 @@ def receipt(draw: Drawing, rng: Rng) -> None:
     draw.text((180, 1050), f"{date(rng)}  THANK YOU", INK, face(MONO, 20))
 
 
+def questionnaire(draw: Drawing, rng: Rng) -> None:
+    """Draw printed questions of two lines, each with a short answer: most of it is printed."""
+    draw.text((70, 50), "Questionnaire on housing", INK, face(BOLD, 24))
+    for place, (first, second) in enumerate(zip(_PRINTED[:12], _PRINTED[12:], strict=True)):
+        top = 110 + 85 * place
+        draw.text((70, top), f"{place + 1}. {first[:75]}", INK, face(SANS, 15))
+        draw.text((70, top + 22), second[:80], INK, face(SANS, 15))
+        answer = sentence(rng, int(rng.integers(1, 4)))
+        draw.text((100, top + 48), answer, (20, 30, 120), face(SANS, 18))
+
+
+_PRINTED = [sentence(np.random.default_rng([7, place]), 9) for place in range(24)]
+
 LAYOUTS: dict[str, Callable[[Drawing, Rng], None]] = {
     layout.__name__: layout
     for layout in (
         *(letter, article, form, table, chat),
         *(code, invoice, post, newspaper, receipt),
+        questionnaire,
     )
 }
 

@@ -47,6 +47,7 @@ PART, FEWEST_OF_A_PART = 0.5, 24
 # On a page, where most is ground of one or two tones, the letters must be the same.
 GROUND, SAME_INK = 0.6, 0.78
 COVER, LEAST_INK, SAME_ELSEWHERE = 0.5, 0.5, 0.93
+FILLED_IN = 5  # entries that say something else, between letters that stayed: another form
 COMPARED = 0.5  # fidelity from which it can be said that nothing was altered
 
 
@@ -124,9 +125,12 @@ class _Evidence:
     def _is_other_text(self) -> bool:
         """Whether both are pages, of one layout perhaps, with other letters on them.
 
-        A page that was covered in one place has the same letters everywhere else.
+        A page that was covered in one place has the same letters everywhere else; a form filled
+        in anew has them too, but other ones in many places between.
         """
         found = self.measured.residual.detail
+        if found.ground > GROUND and found.rewritten >= FILLED_IN:
+            return True
         covered = self.measured.residual.compact >= COVER and found.same >= LEAST_INK
         same = found.same >= SAME_INK or (covered and found.elsewhere >= SAME_ELSEWHERE)
         return found.ground > GROUND and not same

@@ -6,6 +6,7 @@ tells them apart are the corners of letters; a ruled line or the edge of a table
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -22,6 +23,12 @@ _LEAST = 0.25  # of the gradient, whatever the strongest
 SAME, ALIKE = 0.85, 0.7  # correlation
 _REACH = 9  # pixels that an altered region reaches beyond its rim
 _TONE = 8  # levels
+_LINE = (0.004, 0.03)  # of the longer side, height and width: letters that are one entry
+_LETTERS = 30  # pixels of corners: fewer are no entry
+_UNCHANGED = 16.0  # levels
+_PAPER = 0.65  # of an entry's box: what lies around letters, and would be covered with them
+_BOTH_WAYS = 0.1  # of what became darker in an entry, or as much of what became lighter
+_BETWEEN = 0.05  # of the corners around the entries: letters that stayed
 
 
 @dataclass(frozen=True)
@@ -31,13 +38,15 @@ class Detail:
     ``same`` is the fraction of all corners that both show precisely, ``elsewhere`` that of those
     outside the altered regions, ``unexplained`` the fraction of the latter that they do not even
     show alike. ``ground`` is the fraction of the area in the two most common tones: of a page of
-    text it is most.
+    text it is most. ``rewritten`` counts the entries that say something else, as in a form filled
+    in anew, where letters that stayed stand between them; what was only covered is none.
     """
 
     same: float
     elsewhere: float
     unexplained: float
     ground: float
+    rewritten: int
 
 
 def detail(
@@ -57,7 +66,46 @@ def detail(
         elsewhere=float((found[outside] > SAME).mean()) if outside.any() else 0.0,
         unexplained=float((found[outside] <= ALIKE).mean()) if outside.any() else 0.0,
         ground=min(_ground(grey(each)[visible]) for each in pictures) if visible.any() else 0.0,
+        rewritten=_rewritten(
+            first - second - _middle(first - second, visible),
+            changed=altered & corners & (found <= ALIKE),
+            stayed=corners & ~altered & (found > SAME),
+        ),
     )
+
+
+def _rewritten(change: Float32, *, changed: Mask, stayed: Mask) -> int:
+    """Count the entries of a form whose letters are gone and others are there; 0 for one block.
+
+    ``change`` (h, w) is the difference in levels. What was covered, or written upon, became darker
+    only, or lighter only.
+    """
+    height, width = (max(1, round(share * max(changed.shape))) for share in _LINE)
+    joined = cv2.dilate(changed.astype(np.uint8), np.ones((height, width), np.uint8))
+    count, labels, boxes, _ = cv2.connectedComponentsWithStats(joined)
+    letters = np.bincount(labels[changed], minlength=count)
+    ways = [np.bincount(labels[each > _UNCHANGED], minlength=count) for each in (change, -change)]
+    both = np.minimum(*ways) >= _BOTH_WAYS * np.maximum(*ways)
+    entries = np.flatnonzero((letters >= _LETTERS) & both)
+    places = [_box(boxes[one].tolist()) for one in entries if one > 0]
+    places = [one for one in places if (np.abs(change[one]) < _UNCHANGED).mean() >= _PAPER]
+    if not places:
+        return 0
+    around = tuple(
+        slice(min(one[axis].start for one in places), max(one[axis].stop for one in places))
+        for axis in (0, 1)
+    )
+    kept, other = int(stayed[around].sum()), int(changed[around].sum())
+    return len(places) if kept >= _BETWEEN * (kept + other) else 0
+
+
+def _middle(values: Float32, visible: Mask) -> np.float32:
+    return np.float32(np.median(values[visible])) if visible.any() else np.float32(0)
+
+
+def _box(stats: Sequence[int]) -> tuple[slice, slice]:
+    left, top, width, height = stats[:4]
+    return slice(top, top + height), slice(left, left + width)
 
 
 def _corners(first: Float32, second: Float32, visible: Mask, trusted: Mask) -> Mask:

@@ -96,7 +96,8 @@ def _difference(
     energy, square = (np.zeros(visible.shape, dtype=np.float32) for _ in range(2))
     for (ours, theirs), smoothing, quietest in zip(pairs, SMOOTHING, QUIETEST, strict=True):
         size = np.abs(blurred(ours - theirs, smoothing))
-        activity = np.maximum(deviation(ours, 2 * smoothing), deviation(theirs, 2 * smoothing))
+        # An edge that only one of both has is a change: it must not teach how noisy edges are.
+        activity = np.minimum(deviation(ours, 2 * smoothing), deviation(theirs, 2 * smoothing))
         energy += (size / _noise(size, activity, trusted, quietest)) ** 2
         square += size**2
     reach = max(1.2, GATHERING * max(visible.shape))

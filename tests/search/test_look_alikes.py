@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -79,6 +80,41 @@ def test_an_altered_page_is_an_altered_copy_and_shows_where(layout: str) -> None
     assert not others
     assert box[0] - 15 <= x <= x + width <= box[2] + 15
     assert box[1] - 15 <= y <= y + height <= box[3] + 15
+
+
+def redacted(image: Image.Image) -> Image.Image:
+    """Black out a word or two in eight lines."""
+    draw = ImageDraw.Draw(image)
+    for place in range(8):
+        left, top = 90 + 53 * place, 110 + 125 * place
+        draw.rectangle((left, top, left + 180, top + 22), fill="black")
+    return image
+
+
+def written_upon(image: Image.Image) -> Image.Image:
+    """Draw six wavy lines over the words, as of a pen."""
+    draw = ImageDraw.Draw(image)
+    for place in range(6):
+        top = 120 + 170 * place
+        points = [(x, int(top + 20 * np.sin(x / 15 + place))) for x in range(200, 600, 5)]
+        draw.line(points, (200, 0, 0), 4)
+    return image
+
+
+def with_three_other_entries(image: Image.Image) -> Image.Image:
+    draw = ImageDraw.Draw(image)
+    for top in (250, 560, 870):
+        draw.rectangle((240, top, 400, top + 22), fill=image.getpixel((3, top)))
+        draw.text((240, top + 2), "Amended here", (25, 25, 28), face("DejaVuSans", 16))
+    return image
+
+
+@pytest.mark.parametrize("edit", [redacted, written_upon, with_three_other_entries])
+@pytest.mark.parametrize("layout", ["letter", "questionnaire", "code"])
+def test_a_page_altered_in_several_places_is_still_that_page(layout: str, edit: Any) -> None:
+    image = page(layout, 51)
+    found = compare_images(image, recompressed(edit(image.copy()), 60))
+    assert found.verdict is Verdict.ALTERED_COPY
 
 
 def test_a_page_of_which_a_part_was_blacked_out_is_an_altered_copy() -> None:
