@@ -20,10 +20,12 @@ from benchmarks.copy_methods import all_methods
 from benchmarks.copy_queries import Pictures, choose, queries
 from benchmarks.machine import Machine
 from benchmarks.methods import Method
+from benchmarks.pipeline_method import Pipeline
 from benchmarks.retrieval_metrics import Figures, Ranking, bootstrap
 from indexer.encoders import registry
 from indexer.errors import UsageError
 from indexer.types import Encoder, Float32, Int64
+from search.verdict import COPIES, Verdict
 
 ALL = "all"
 PACKAGES = ("dfindex", "numpy", "pillow", "opencv-python-headless", "torch", "imagehash", "pdqhash")
@@ -43,6 +45,19 @@ class Row:
     distractors: int
     figures: Figures
     ci95: dict[str, tuple[float, float]]
+
+
+@dataclass(frozen=True)
+class Called:
+    """What a verified search says of its first hits.
+
+    Of the copies, ``ranked_first`` counts those whose original is the first hit, ``copies`` those
+    of them that are called copies; ``wrong`` counts other first hits that are called copies.
+    """
+
+    ranked_first: int
+    copies: int
+    wrong: int
 
 
 @dataclass
@@ -69,6 +84,7 @@ class CopyReport:
     attacks: list[str]
     rows: list[Row]
     costs: dict[str, Cost]
+    called: dict[str, Called]
     machine: Machine
 
     def to_json(self) -> dict[str, object]:
@@ -118,12 +134,16 @@ def run(
     subset = _subset(pictures, slow_originals)
     costs = {method.name: _index(method, pictures, tell) for method in methods}
     scores: dict[str, dict[str, Float32]] = {method.name: {} for method in methods}
+    called: dict[str, Called] = {}
     for attack in attacks:
         made = queries(pictures, attack, seed=seed)
         for method in methods:
             tell(f"{attack}: {method.name}")
             asked = [made[i] for i in subset] if method.slow else made
-            scores[method.name][attack] = _ask(method, asked, costs[method.name])
+            found = _ask(method, asked, costs[method.name])
+            scores[method.name][attack] = found
+            if isinstance(method, Pipeline) and method.verdicts:
+                called[attack] = _called(found, method.verdicts, pictures.truth)
     return CopyReport(
         seed=seed,
         encoder=encoder.spec.to_json() if encoder else None,
@@ -136,6 +156,7 @@ def run(
         attacks=list(attacks),
         rows=_rows(methods, scores, pictures.truth, subset, samples=bootstrap_samples, seed=seed),
         costs=costs,
+        called=called,
         machine=Machine.here(PACKAGES),
     )
 
@@ -153,6 +174,12 @@ def _ask(method: Method, asked: Sequence[Image.Image], cost: Cost) -> Float32:
     cost.query_seconds += time.perf_counter() - start
     cost.queries += len(asked)
     return scores
+
+
+def _called(scores: Float32, verdicts: Sequence[Verdict | None], truth: Int64) -> Called:
+    right = scores.argmax(axis=1) == truth
+    copies = np.array([verdict in COPIES for verdict in verdicts])
+    return Called(int(right.sum()), int((right & copies).sum()), int((~right & copies).sum()))
 
 
 def _subset(pictures: Pictures, slow_originals: int | None) -> Int64:

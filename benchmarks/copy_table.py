@@ -5,7 +5,7 @@ from __future__ import annotations
 from rich.console import Group
 from rich.table import Table
 
-from benchmarks.copy_detection import ALL, CopyReport, Row
+from benchmarks.copy_detection import ALL, Called, CopyReport, Row
 
 
 def render(report: CopyReport) -> Group:
@@ -13,6 +13,7 @@ def render(report: CopyReport) -> Group:
     parts: list[Table | str] = [_conditions(report)]
     for pictures in dict.fromkeys(row.pictures for row in report.rows):
         parts.append(_table(report, pictures))
+    parts += [_said(attack, called) for attack, called in report.called.items()]
     return Group(*parts)
 
 
@@ -21,6 +22,14 @@ def _conditions(report: CopyReport) -> str:
         f"{report.references} references, {report.references_from_train} of them from train/ "
         f"(never queried); {report.originals} originals and {report.distractors} distractor "
         f"queries an attack; seed {report.seed}"
+    )
+
+
+def _said(attack: str, called: Called) -> str:
+    share = called.copies / called.ranked_first if called.ranked_first else 0.0
+    return (
+        f"{attack}: of {called.ranked_first} originals ranked first by the verified search "
+        f"{called.copies} are called copies ({_two(share)}); {called.wrong} other pictures are"
     )
 
 

@@ -20,6 +20,7 @@ from indexer.types import Encoder, Float32
 from search.candidates import candidates
 from search.picture import read_picture
 from search.query import Searcher
+from search.verdict import Verdict
 
 HITS = 50
 NOT_FOUND = -1.0
@@ -29,7 +30,8 @@ class Pipeline:
     """A search of an index: the confidence of each hit, verified or not.
 
     ``stage`` is ``candidates`` (their order, before any pixel is read), ``unverified`` or
-    ``verified``.
+    ``verified``. ``verdicts`` are those of the first hits of the queries asked last, None where
+    nothing was hit; only a verified search gives any.
     """
 
     slow = False
@@ -47,6 +49,7 @@ class Pipeline:
         with IndexWriter(home / "index") as writer:
             build(writer, self._encoder, references, options)
         self._reader = IndexReader(home / "index")
+        weakref.finalize(self, self._reader.close)
         self._searcher = Searcher(self._reader, self._reader.space(), self._encoder)
         rows = self._reader.catalog.query(
             "SELECT s.id, p.path FROM samples s JOIN paths p ON p.sha256 = s.sha256"
@@ -60,6 +63,7 @@ class Pipeline:
 
     def scores(self, queries: Sequence[Image.Image]) -> Float32:
         """Search for each query."""
+        self.verdicts: list[Verdict | None] = []
         return np.stack([self._row(query) for query in queries])
 
     def _row(self, query: Image.Image) -> Float32:
@@ -78,6 +82,8 @@ class Pipeline:
             )
             return [(one.id, 1 - place / HITS) for place, one in enumerate(found)]
         result = self._searcher.search(path, k=HITS, verify=self._stage == "verified")
+        if self._stage == "verified":
+            self.verdicts.append(result.hits[0].verdict if result.hits else None)
         return [(hit.sample.id, hit.confidence) for hit in result.hits]
 
 

@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from benchmarks.baselines import PdqDihedral
-from benchmarks.copy_detection import run
+from benchmarks.copy_detection import Called, run
 from benchmarks.copy_queries import choose, queries
 from benchmarks.copy_table import render
 from benchmarks.encoder_methods import ClassToken, with_and_without_views
@@ -149,6 +149,12 @@ def test_all_methods_are_compared_where_none_are_named(pool):
     ]
     assert report.encoder == encoder.spec.to_json()
     assert {row.pictures for row in report.rows} == {"all"}
+    # both photographs with a line of text over them are found, and known for what they are
+    assert report.called == {"text": Called(ranked_first=2, copies=2, wrong=0)}
+    console = Console(width=200)
+    with console.capture() as captured:
+        console.print(render(report))
+    assert "of 2 originals ranked first by the verified search 2 are" in captured.get()
 
 
 def test_class_token_scores_are_cosines(pool):
