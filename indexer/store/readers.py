@@ -9,7 +9,11 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import os
 import struct
+import weakref
+from collections.abc import Callable
+from contextlib import suppress
 from io import FileIO
 
 from indexer.closing import Closing
@@ -25,28 +29,30 @@ class ReaderLock(Closing):
     """
 
     def __init__(self, folder: IndexFolder, generation: int) -> None:
-        self._file: FileIO | None = None
+        self._let_go: Callable[[], object] = lambda: None
         try:
-            self._file = FileIO(folder.readers, "r")
-            _lock(self._file, fcntl.F_RDLCK, generation, 1)
+            file = os.open(folder.readers, os.O_RDONLY | os.O_CLOEXEC)
         except OSError:
-            self.close()
+            return
+        # An index that nobody closed, as one opened from Python may be, lets go when it is dropped.
+        self._let_go = weakref.finalize(self, os.close, file)
+        with suppress(OSError):
+            _lock(file, fcntl.F_RDLCK, generation, 1)
 
     def close(self) -> None:
         """Say that it is read no longer."""
-        if self._file is not None:
-            self._file.close()
+        self._let_go()
 
 
 def read_before(folder: IndexFolder, generation: int) -> bool:
     """Tell whether anybody reads a generation before this one."""
     with FileIO(folder.readers, "a+") as file:
         try:
-            _lock(file, fcntl.F_WRLCK, 0, generation)
+            _lock(file.fileno(), fcntl.F_WRLCK, 0, generation)
         except OSError as error:
             return error.errno in (errno.EAGAIN, errno.EACCES)
     return False
 
 
-def _lock(file: FileIO, kind: int, start: int, length: int) -> None:
+def _lock(file: int, kind: int, start: int, length: int) -> None:
     fcntl.fcntl(file, fcntl.F_OFD_SETLK, struct.pack(_FLOCK, kind, 0, start, length, 0))
