@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -21,6 +22,7 @@ STORAGE_VERSION = "v1.2.0"
 
 # What DuckDB says where another process, or this one, has a file open for writing.
 _IN_USE = ("Could not set lock", "Unique file handle conflict")
+_PATIENCE, _MOMENT = 20.0, 0.1  # seconds
 
 
 def attach(path: Path, *, read_only: bool) -> DuckDBPyConnection:
@@ -36,6 +38,18 @@ def attach(path: Path, *, read_only: bool) -> DuckDBPyConnection:
         connection.execute("USE catalog")
         connection.execute("SET TimeZone = 'UTC'")
     return connection
+
+
+def attach_when_free(path: Path) -> DuckDBPyConnection:
+    """Open a database file to write to it; whoever looks it over is waited for, for a while."""
+    until = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            return attach(path, read_only=False)
+        except IndexLockedError:
+            if time.monotonic() >= until:
+                raise
+            time.sleep(_MOMENT)
 
 
 def attach_copy(path: Path) -> DuckDBPyConnection:

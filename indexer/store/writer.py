@@ -18,7 +18,7 @@ from indexer.store.ann import EXACT_UP_TO
 from indexer.store.ann_cache import AnnCache, AnnInfo
 from indexer.store.catalog import Catalog, SegmentRecord, SpaceRow
 from indexer.store.changes import Changes, LinkedFile
-from indexer.store.database import attach, publish, translated
+from indexer.store.database import attach, attach_when_free, publish, translated
 from indexer.store.durable import is_there, replace_file, sync_folder, write_sealed_json
 from indexer.store.file_table import FailedFile
 from indexer.store.layout import IndexFolder
@@ -193,7 +193,7 @@ class IndexWriter(Closing):
 
     def _open(self) -> None:
         self._check_there(is_there(self.folder.catalog))
-        connection = attach(self.folder.catalog, read_only=False)
+        connection = attach_when_free(self.folder.catalog)
         with translated(self.folder.catalog):
             self._check_there(format_version(connection) > 0)
         self.catalog = upgraded(connection, self.folder.catalog)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -100,3 +102,25 @@ def test_transactions_of_two_threads_follow_each_other(tmp_path: Path) -> None:
         thread.join()
         assert catalog.query("SELECT path FROM removals") == [("second",)]
         assert catalog.generation == before + 1
+
+
+HOLDER = """
+import sys, duckdb
+held = duckdb.connect(":memory:")
+held.execute(f"ATTACH '{sys.argv[1]}' AS catalog (READ_ONLY)")
+print("held", flush=True)
+sys.stdin.readline()
+"""
+
+
+def test_a_writer_waits_for_who_only_looks_at_the_catalog(tmp_path: Path) -> None:
+    IndexWriter(tmp_path).close()
+    command = [sys.executable, "-c", HOLDER, str(tmp_path / "catalog.duckdb")]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
+        assert holder.stdin is not None and holder.stdout is not None
+        assert holder.stdout.readline() == b"held\n"
+        later = threading.Timer(0.5, holder.stdin.close)
+        later.start()
+        with IndexWriter(tmp_path) as writer:  # refused at once before, in DuckDB's words
+            later.join()
+            assert writer.catalog.generation >= 0
