@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 FloatArray = npt.NDArray[np.floating]
 Float32 = npt.NDArray[np.float32]
+Float16 = npt.NDArray[np.float16]
 Int64 = npt.NDArray[np.int64]
 UInt8 = npt.NDArray[np.uint8]
 

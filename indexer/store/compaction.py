@@ -20,7 +20,7 @@ from indexer.store.segments import (
 )
 from indexer.store.space import open_segment
 from indexer.store.writer import IndexWriter
-from indexer.types import Float32, UInt8
+from indexer.types import Float16, Float32, UInt8
 
 FULL_ROWS = 4096  # a segment of this size without deleted rows is left as it is
 
@@ -98,7 +98,7 @@ class _Kept:
 
     made_as: SegmentRecord
     rows: list[SegmentRow]
-    vectors: Float32
+    vectors: Float16
     patches: UInt8
     keypoints: UInt8 | None
     heads: Float32 | None
@@ -110,7 +110,7 @@ class _Kept:
         return cls(
             made_as=record,
             rows=[segment.rows()[place] for place in places],
-            vectors=segment.vectors()[places],
+            vectors=segment.halves()[places],
             patches=segment.patch_rows(places),
             keypoints=segment.keypoint_rows(places),
             heads=None if heads is None else heads[places],

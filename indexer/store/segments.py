@@ -30,7 +30,7 @@ from indexer.store.durable import (
     unreadable,
     write_sealed_json,
 )
-from indexer.types import Float32, Int64, UInt8, unit
+from indexer.types import Float16, Float32, Int64, UInt8, unit
 
 SUFFIXES = (".cls", ".patch", ".ids")
 HEAD_SUFFIX, KEYPOINT_SUFFIX = ".head", ".points"
@@ -74,7 +74,7 @@ def write_segment(
     folder: Path,
     info: SegmentInfo,
     rows: Sequence[SegmentRow],
-    vectors: Float32,
+    vectors: Float32 | Float16,
     patch_rows: UInt8,
     *,
     keypoint_rows: UInt8 | None = None,
@@ -82,6 +82,8 @@ def write_segment(
 ) -> None:
     """Write a segment of unit ``vectors`` (n, dim) and compressed ``patch_rows`` (n, bytes).
 
+    Vectors in float16 are those of another segment, and written as they are: rounded twice they
+    would not be what they were.
     ``keypoint_rows`` (n, bytes) are rows of `Keypoints`; ``head_rows`` (n, dim + labels) are class
     tokens and logits, where the encoder has a head. The ``.ids`` file comes last, so that a
     segment with one is complete.
@@ -89,7 +91,7 @@ def write_segment(
     if not len(rows) == len(vectors) == len(patch_rows):
         raise ValueError(f"{len(rows)} rows, {len(vectors)} vectors, {len(patch_rows)} patch rows")
     base = segment_path(folder, info.id)
-    halves = unit(vectors).astype(np.float16)
+    halves = vectors if vectors.dtype == np.float16 else unit(vectors).astype(np.float16)
     replace_file(base.with_suffix(".cls"), lambda file: np.save(file, halves))
     replace_file(base.with_suffix(".patch"), lambda file: np.save(file, _with_crc(patch_rows)))
     more: dict[str, object] = {}
@@ -161,9 +163,14 @@ class Segment:
 
     def vectors(self) -> Float32:
         """Return all unit vectors (n, dim) float32; raise IndexDamagedError on a wrong checksum."""
+        return unit(self.halves().astype(np.float32))
+
+    def halves(self) -> Float16:
+        """Return all vectors (n, dim) float16 as they were written, of a length of about 1."""
         path = self._base.with_suffix(".cls")
         self._check(path, "cls_sha256")
-        return unit(_load(path, (len(self.header["rows"]), self.header["dim"]), np.float16))
+        shape = (len(self.header["rows"]), self.header["dim"])
+        return np.asarray(_load(path, shape, np.float16), dtype=np.float16)
 
     def patch_rows(self, rows: Sequence[int]) -> UInt8:
         """Return the compressed patch tokens of some rows (len(rows), bytes) uint8, checked."""

@@ -66,9 +66,11 @@ def test_search_compare_and_duplicates_agree(edit: Path, original: Path, tmp_pat
         return
     assert hit["verdict"] == said["verdict"]
     match, same = hit["match"], said["match"]
-    assert match["altered_boxes"] == same["altered_boxes"]
+    # products of matrices differ in their last bits with the number of threads, and rims by a pixel
+    assert len(match["altered_boxes"]) == len(same["altered_boxes"])
+    for box, again in zip(match["altered_boxes"], same["altered_boxes"], strict=True):
+        assert box == pytest.approx(again, abs=1)
     assert match["altered_fraction"] == pytest.approx(same["altered_fraction"], abs=2e-3)
-    # products of matrices differ in their last bits with the number of threads
     np.testing.assert_allclose(match["transform"], same["transform"], rtol=1e-4, atol=0.05)
     if match["mirrored"] and not groups:
         return  # duplicates read keypoints one way round, and may miss a mirrored part

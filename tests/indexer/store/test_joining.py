@@ -70,7 +70,9 @@ def test_segments_stay_few_and_their_vectors_the_same(writer: IndexWriter) -> No
     found = stored(writer)
     assert len(found) == 40
     expected = np.stack([VECTORS[int(Path(path).stem)] for path in sorted(found)])
-    np.testing.assert_allclose([found[path] for path in sorted(found)], expected, atol=2e-3)
+    # rounded to half precision once, however often they were written again
+    once = unit(unit(expected).astype(np.float16))
+    np.testing.assert_array_equal([found[path] for path in sorted(found)], once)
 
 
 def test_what_was_removed_does_not_gather(writer: IndexWriter) -> None:
