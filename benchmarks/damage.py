@@ -24,6 +24,7 @@ from typing import Any
 
 from benchmarks.forks import Outcome, forked
 from benchmarks.store_case import State, compacted, decide, extend, label, make, remove, state_of
+from benchmarks.sweep import count_bad, memory, say
 from indexer.store.examination import examine
 from indexer.store.repair import repair
 from indexer.store.writer import IndexWriter
@@ -189,18 +190,17 @@ def _expect(outcome: Outcome) -> Any:
     return outcome.value
 
 
-def run(
-    cases: int, seed: int, *, kinds: list[str], repair_every: int = 1
-) -> Iterator[tuple[list[str], Counter[str]]]:
-    """Yield what was wrong in each case, and what was met so far; the kinds take turns."""
+def run(cases: int, seed: int, *, kinds: list[str], repair_every: int = 1) -> Iterator[list[str]]:
+    """Yield what was wrong in each case; the kinds take turns. Say last what was met of each."""
     rng = random.Random(seed)
-    memory = "/dev/shm" if Path("/dev/shm").is_dir() else None
-    with tempfile.TemporaryDirectory(dir=memory) as folder:
+    with tempfile.TemporaryDirectory(dir=memory()) as folder:
         damage = Damage(Path(folder))
         for number in range(cases):
             kind = kinds[number % len(kinds)]
             repairing = number // len(kinds) % repair_every == 0
-            yield damage.try_one(kind, rng, repairing=repairing), damage.met
+            yield damage.try_one(kind, rng, repairing=repairing)
+        for met, count in sorted(damage.met.items()):
+            say(f"{met}: {count}")
 
 
 def main(arguments: list[str]) -> None:
@@ -211,25 +211,11 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--kind", choices=KINDS, action="append")
     parser.add_argument("--repair-every", type=int, default=1, help="repair after every Nth only")
     given = parser.parse_args(arguments)
-    bad, met = 0, Counter[str]()
-    tried = run(
-        given.cases, given.seed, kinds=given.kind or [*KINDS], repair_every=given.repair_every
-    )
-    for number, (wrong, so_far) in enumerate(tried, 1):
-        bad, met = bad + bool(wrong), so_far
-        for one in wrong:
-            _say(one)
-        if number % 50 == 0:
-            _say(f"{number} cases, {bad} bad")
-    for line in sorted(met.items()):
-        _say(f"{line[0]}: {line[1]}")
-    _say(f"{given.cases} cases, {bad} bad")
+    kinds = given.kind or [*KINDS]
+    tried = run(given.cases, given.seed, kinds=kinds, repair_every=given.repair_every)
+    bad = count_bad(tried, every=50)
+    say(f"{given.cases} cases, {bad} bad")
     sys.exit(1 if bad else 0)
-
-
-def _say(line: str) -> None:
-    sys.stdout.write(f"{line}\n")
-    sys.stdout.flush()
 
 
 if __name__ == "__main__":

@@ -25,6 +25,7 @@ from typing import Any
 from benchmarks.forks import Outcome, forked
 from benchmarks.power_loss import Disk
 from benchmarks.store_case import OPERATIONS, REMOVED, State, make, repaired, state_of
+from benchmarks.sweep import count_bad, memory, say
 from indexer.store.examination import examine
 from indexer.store.writer import IndexWriter
 
@@ -163,21 +164,16 @@ def run(cases: int, seed: int, *, harms: list[str], operations: list[str]) -> It
     """Yield what was wrong in each case; harms and operations take turns."""
     library = ctypes.CDLL(os.environ[_LIBRARY])
     rng = random.Random(seed)
-    with tempfile.TemporaryDirectory(dir=_memory()) as folder:
+    with tempfile.TemporaryDirectory(dir=memory()) as folder:
         kills = Kills(Path(folder), library)
         for number in range(cases):
             harm = harms[number % len(harms)]
             operation = operations[number // len(harms) % len(operations)]
             yield kills.try_one(operation, harm, rng)
-        _say(f"how the operations ended: {dict(kills.ended)}")
+        say(f"how the operations ended: {dict(kills.ended)}")
 
 
 _LIBRARY = "DFINDEX_KILLS_LIBRARY"
-
-
-def _memory() -> str | None:
-    """Return a folder in memory, where numbers of files are not used again."""
-    return "/dev/shm" if Path("/dev/shm").is_dir() else None
 
 
 def restart(arguments: list[str]) -> None:
@@ -206,22 +202,10 @@ def main(arguments: list[str]) -> None:
         restart(arguments)
     os.environ.pop("LD_PRELOAD", None)  # its children are left in peace
     harms, operations = given.harm or [*HARMS], given.operation or [*OPERATIONS]
-    bad = 0
-    for number, wrong in enumerate(
-        run(given.cases, given.seed, harms=harms, operations=operations), 1
-    ):
-        bad += bool(wrong)
-        for one in wrong:
-            _say(one)
-        if number % 25 == 0:
-            _say(f"{number} cases, {bad} bad")
-    _say(f"{given.cases} cases ({', '.join(harms)} x {', '.join(operations)}), {bad} bad")
+    tried = run(given.cases, given.seed, harms=harms, operations=operations)
+    bad = count_bad(tried, every=25)
+    say(f"{given.cases} cases ({', '.join(harms)} x {', '.join(operations)}), {bad} bad")
     sys.exit(1 if bad else 0)
-
-
-def _say(line: str) -> None:
-    sys.stdout.write(f"{line}\n")
-    sys.stdout.flush()
 
 
 if __name__ == "__main__":

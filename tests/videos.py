@@ -10,6 +10,7 @@ import av
 import numpy as np
 from PIL import Image
 
+from benchmarks.long_film import long_film
 from indexer.types import UInt8
 
 BITS = 12
@@ -70,25 +71,7 @@ def clip(
 
 def endless(path: Path, seconds: int) -> Path:
     """Write a film that takes long to read: of some megabytes, and only its first frame is key."""
-    base = np.random.default_rng(0).integers(0, 256, (90, 160, 3), np.uint8)
-    large = base.repeat(8, axis=0).repeat(8, axis=1)
-    options = {"crf": "35", "preset": "ultrafast", "g": "1000", "bf": "0"}
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("libx264", rate=25, options=options)
-        stream.width, stream.height, stream.pix_fmt = 1280, 720, "yuv420p"
-        packets = []
-        for number in range(25):
-            frame = av.VideoFrame.from_ndarray(np.roll(large, 8 * number, axis=1), format="rgb24")
-            frame.pts = number
-            packets += stream.encode(frame)
-        packets += stream.encode(None)
-        for number in range(25 * seconds):  # the same second, over and over
-            packet = av.Packet(bytes(packets[number % 25]))
-            packet.pts = packet.dts = number * (packets[1].pts - packets[0].pts)
-            packet.time_base, packet.stream = packets[0].time_base, stream
-            packet.is_keyframe = number == 0
-            container.mux(packet)
-    return path
+    return long_film(path, seconds, base=(90, 160), scale=8, crf=35, preset="ultrafast")
 
 
 def steady(count: int, rate: float = 25.0, start: float = 0.0) -> list[float]:
