@@ -44,6 +44,7 @@ def _coded(picture: Image.Image) -> tuple[bytes, bytes]:
         frame = av.VideoFrame.from_ndarray(np.asarray(picture.convert("RGB")), format="rgb24")
         packets = [*stream.encode(frame), *stream.encode()]
         for packet in packets:
+            packet.dts = packet.pts  # x265 gives a film of one frame any decoding time at all
             container.mux(packet)
     data = buffer.getvalue()
     place = data.index(b"hvcC")
