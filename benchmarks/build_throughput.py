@@ -20,10 +20,10 @@ from PIL import Image
 from benchmarks.machine import Machine
 from indexer.build import BuildOptions, build
 from indexer.corpus import FoundFile, walk
-from indexer.decode_pool import DecodePool
 from indexer.encoders.device import computing
 from indexer.encoders.vit import HookedViT
 from indexer.errors import UsageError
+from indexer.isolation.pool import DecodePool
 from indexer.store.writer import IndexWriter
 from indexer.types import Encoder, UInt8
 

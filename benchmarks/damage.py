@@ -25,8 +25,8 @@ from typing import Any
 from benchmarks.forks import Outcome, forked
 from benchmarks.store_case import State, compacted, decide, extend, label, make, remove, state_of
 from benchmarks.sweep import count_bad, memory, say
-from indexer.store.examination import examine
-from indexer.store.repair import repair
+from indexer.store.maintenance.examination import examine
+from indexer.store.maintenance.repair import repair
 from indexer.store.writer import IndexWriter
 
 # Every kind of file, by where it lies in the index; ``wal``s are left by a writer that was killed.

@@ -13,11 +13,11 @@ import numpy as np
 
 from benchmarks.machine import Machine
 from indexer.corpus import walk
-from indexer.decode_pool import DecodePool
 from indexer.encoders.device import cpu_has_bf16
 from indexer.encoders.registry import ENGINES, load
 from indexer.engines.local import streams_for
 from indexer.errors import UsageError
+from indexer.isolation.pool import DecodePool
 from indexer.types import Encoder, Float32, UInt8, unit
 
 PACKAGES = ("dfindex", "numpy", "openvino", "torch", "transformers")

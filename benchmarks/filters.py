@@ -20,9 +20,9 @@ import numpy as np
 
 from benchmarks.machine import Machine
 from benchmarks.service_index import make_index
-from indexer.store.ann import EXACT_UP_TO, faiss_module
 from indexer.store.reader import IndexReader
-from indexer.store.space import Space
+from indexer.store.vectors.ann import EXACT_UP_TO, faiss_module
+from indexer.store.vectors.space import Space
 from indexer.types import Embeddings, Float32, Int64, unit
 
 SHARES = (0.5, 0.1, 0.01, 0.001)

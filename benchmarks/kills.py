@@ -26,7 +26,7 @@ from benchmarks.forks import Outcome, forked
 from benchmarks.power_loss import Disk
 from benchmarks.store_case import OPERATIONS, REMOVED, State, make, repaired, state_of
 from benchmarks.sweep import count_bad, memory, say
-from indexer.store.examination import examine
+from indexer.store.maintenance.examination import examine
 from indexer.store.writer import IndexWriter
 
 _DATA, _SYNC, _NAMES, _OPENED, _READ = 1, 2, 4, 8, 16

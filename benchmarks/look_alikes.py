@@ -21,12 +21,12 @@ import click
 
 from benchmarks.documents import LAYOUTS, page
 from indexer.build import BuildOptions, build
-from indexer.decode import DecodedImage, decode_image
 from indexer.encoders.registry import load
-from indexer.files import Limits, read_file
 from indexer.keypoints import Keypoints
+from indexer.media.files import Limits, read_file
+from indexer.media.image import DecodedImage, decode_image
 from indexer.store.reader import IndexReader
-from indexer.store.space import Space
+from indexer.store.vectors.space import Space
 from indexer.store.writer import IndexWriter
 from search.evidence import NEEDED_SIDE, compare_decoded
 from search.features import LocalFeatures, local_features

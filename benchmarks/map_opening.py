@@ -20,7 +20,7 @@ from benchmarks.browser import chromium, drawn_ms
 from benchmarks.command import called
 from benchmarks.machine import Machine
 from benchmarks.service_index import make_index
-from indexer.store.layout import IndexFolder
+from indexer.store.folder import IndexFolder
 from indexer.store.reader import IndexReader
 from search.projection import Projection, save
 

@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image
 
 from indexer.build import BuildOptions, build
-from indexer.files import Limits
+from indexer.media.files import Limits
 from indexer.store.reader import IndexReader
 from indexer.store.writer import IndexWriter
 from indexer.types import Encoder, Float32

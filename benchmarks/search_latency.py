@@ -16,7 +16,7 @@ from benchmarks.copy_queries import QUERY_QUALITY, Pictures, choose, queries
 from benchmarks.machine import Machine
 from indexer.build import BuildOptions, build
 from indexer.errors import UsageError
-from indexer.files import Limits
+from indexer.media.files import Limits
 from indexer.store.reader import IndexReader
 from indexer.store.writer import IndexWriter
 from indexer.types import Encoder

@@ -9,8 +9,8 @@ import numpy as np
 
 from indexer.corpus import FoundFile
 from indexer.encoders.registry import deferred
-from indexer.store.ann import EXACT_UP_TO
-from indexer.store.patch_codec import PatchCodec
+from indexer.store.vectors.ann import EXACT_UP_TO
+from indexer.store.vectors.patch_codec import PatchCodec
 from indexer.store.writer import IndexWriter, NewSample
 from indexer.types import Float32, unit
 

@@ -16,12 +16,12 @@ import numpy as np
 from PIL import Image
 
 from indexer.build import BuildOptions, build
-from indexer.store.changes import Label
-from indexer.store.compaction import compact
-from indexer.store.decisions import Decision, Decisions, remember
-from indexer.store.probe_scores import ProbeScores, load_scores, save_scores
+from indexer.store.catalog.changes import Label
+from indexer.store.catalog.decisions import Decision, Decisions, remember
+from indexer.store.catalog.probe_scores import ProbeScores, load_scores, save_scores
+from indexer.store.maintenance.compaction import compact
+from indexer.store.maintenance.repair import repair
 from indexer.store.reader import IndexReader
-from indexer.store.repair import repair
 from indexer.store.writer import IndexWriter
 from indexer.types import EncoderSpec, Features, Layout, Preset, UInt8
 from probes.dataset import Target

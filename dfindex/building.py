@@ -12,8 +12,8 @@ from indexer.errors import UsageError
 
 if TYPE_CHECKING:
     from indexer.build import BuildOptions, BuildReport, Progress
+    from indexer.media.videos.frames import Sampling
     from indexer.types import Encoder
-    from indexer.video import Sampling
 
 DEFAULT_FOLDER = ".dfindex"
 
@@ -90,7 +90,7 @@ def _check_roots(roots: Sequence[Path]) -> None:
 
 def _options(arguments: BuildArguments, encoder: Encoder) -> BuildOptions:
     from indexer.build import BuildOptions
-    from indexer.files import Limits
+    from indexer.media.files import Limits
 
     standard, labels = Limits(), arguments.get("labels")
     return BuildOptions(
@@ -115,7 +115,7 @@ def _options(arguments: BuildArguments, encoder: Encoder) -> BuildOptions:
 
 
 def _sampling(arguments: BuildArguments) -> Sampling:
-    from indexer.video import DEFAULT_FRAMES, Sampling
+    from indexer.media.videos.frames import DEFAULT_FRAMES, Sampling
 
     frames, fps = arguments.get("frames"), arguments.get("fps")
     scenes = arguments.get("scenes", False)

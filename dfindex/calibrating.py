@@ -11,10 +11,10 @@ import numpy as np
 
 from dfindex.detection import Detector, found_files
 from dfindex.wording import Threshold, at_false_positive_rate
-from indexer.encoders.heads import declared_fake_index, probability
+from indexer.encoders.own_head import declared_fake_index, probability
 from indexer.errors import UsageError
 from indexer.labels import read_labels
-from indexer.store.orientations import Orientation, OrientationFinding, remember_orientation
+from indexer.store.catalog.orientations import Orientation, OrientationFinding, remember_orientation
 from indexer.store.writer import IndexWriter
 
 USUAL_RATE = 0.05

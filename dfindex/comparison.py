@@ -6,8 +6,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from indexer.decode import decode_image
-from indexer.files import Limits, read_file
+from indexer.media.files import Limits, read_file
+from indexer.media.image import decode_image
 from search.evidence import NEEDED_SIDE, Evidence, compare_decoded
 from search.results import Match
 from search.verdict import COPIES, Verdict

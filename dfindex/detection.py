@@ -14,23 +14,27 @@ import numpy as np
 
 from dfindex.wording import UNCALIBRATED, Threshold, Word
 from indexer.corpus import FoundFile, walk
-from indexer.decode import decode_image
-from indexer.decode_pool import DecodePool
 from indexer.encoders.device import share_cores
-from indexer.encoders.heads import log_odds, orientation, probability, require_head
+from indexer.encoders.own_head import log_odds, orientation, probability, require_head
 from indexer.encoders.registry import with_heads
 from indexer.engines.local import batch_size_for, extract, streams_for
 from indexer.errors import MediaError, UsageError
-from indexer.files import Limits, read_file
+from indexer.isolation.pool import DecodePool
+from indexer.media.files import Limits, read_file
+from indexer.media.image import decode_image
+from indexer.media.videos.frames import Sampling
 from indexer.originals import Originals
 from indexer.preprocess import needed
 from indexer.preprocess_views import views as views_of
+from indexer.store.catalog.orientations import (
+    Orientation,
+    OrientationFinding,
+    remembered_orientation,
+)
+from indexer.store.folder import IndexFolder
 from indexer.store.head_outputs import HeadOutputs
-from indexer.store.layout import IndexFolder
-from indexer.store.orientations import Orientation, OrientationFinding, remembered_orientation
 from indexer.store.reader import IndexReader
 from indexer.types import Encoder, EncoderSpec, Float32
-from indexer.video import Sampling
 
 
 @dataclass(frozen=True, kw_only=True)

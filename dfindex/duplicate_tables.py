@@ -13,7 +13,7 @@ from dfindex.console import shown_on
 from dfindex.tables import name_list, path_text, verdict_text
 
 if TYPE_CHECKING:
-    from indexer.store.decisions import Decided
+    from indexer.store.catalog.decisions import Decided
     from search.duplicates import Duplicates
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from indexer.store.catalog import SpaceRow
+    from indexer.store.catalog.catalog import SpaceRow
     from indexer.types import Encoder, Preset
 
 

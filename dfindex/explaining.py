@@ -12,8 +12,8 @@ from dfindex.heatmap import draw
 from dfindex.outputs import check_apart, write_together
 from dfindex.probe_explanation import PREFIX, explain_with_probe
 from indexer.errors import UsageError
-from indexer.store.layout import IndexFolder
-from indexer.store.orientations import OrientationFinding, remembered_orientation
+from indexer.store.catalog.orientations import OrientationFinding, remembered_orientation
+from indexer.store.folder import IndexFolder
 from indexer.store.reader import IndexReader
 from indexer.types import Encoder
 

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
-from indexer.decode import decode_file
 from indexer.encoders.deferred import Deferred
-from indexer.encoders.heads import declared_fake_index, log_odds, orientation, probability
+from indexer.encoders.own_head import declared_fake_index, log_odds, orientation, probability
 from indexer.errors import EncoderError, UsageError
+from indexer.media.image import decode_file
 from indexer.preprocess import needed, prepare
 from indexer.preprocess_views import seen_box
-from indexer.store.orientations import OrientationFinding
+from indexer.store.catalog.orientations import OrientationFinding
 from indexer.types import Encoder, EncoderSpec, Float32, Head, UInt8
 from probes.attention import patch_logits, top_regions
 from probes.rollout import gradient_rollout, rollout
@@ -125,7 +125,7 @@ def explain(
 def _rollout(
     model: HookedViT, pixels: UInt8, block: int, turned: int
 ) -> tuple[Float32, float | None]:
-    from indexer.encoders.attending import attend
+    from indexer.encoders.attention import attend
 
     seen = attend(model, pixels)
     maps = seen.maps[: _blocks(model, block)]
@@ -135,7 +135,7 @@ def _rollout(
 def _grad_rollout(
     model: HookedViT, pixels: UInt8, block: int, turned: int
 ) -> tuple[Float32, float | None]:
-    from indexer.encoders.attending import attend_for
+    from indexer.encoders.attention import attend_for
 
     fake = declared_fake_index(model.spec)
 

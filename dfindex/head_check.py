@@ -8,9 +8,9 @@ import numpy as np
 
 from indexer.encoders import registry, weights
 from indexer.errors import StoreError, WeightsError
-from indexer.store.catalog import SpaceRow
-from indexer.store.examination import Examination, Finding, HeadCheck
+from indexer.store.catalog.catalog import SpaceRow
 from indexer.store.head_outputs import HeadOutputs
+from indexer.store.maintenance.examination import Examination, Finding, HeadCheck
 from indexer.store.reader import IndexReader
 from indexer.types import Float32, Head
 

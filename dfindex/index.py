@@ -15,9 +15,9 @@ from indexer.types import sample_id
 if TYPE_CHECKING:
     from dfindex.status import Status
     from indexer.originals import Originals
-    from indexer.store.catalog import Catalog, Failure
-    from indexer.store.decisions import Decided
-    from indexer.store.space import Space
+    from indexer.store.catalog.catalog import Catalog, Failure
+    from indexer.store.catalog.decisions import Decided
+    from indexer.store.vectors.space import Space
     from indexer.types import Encoder, Float32, Sample
     from search.duplicates import Duplicates
     from search.evidence import ExaminedResult
@@ -136,14 +136,14 @@ class Index(Closing):
 
     def decisions(self) -> list[Decided]:
         """Return all decisions about pairs, the oldest first."""
-        from indexer.store.decisions import Decisions
+        from indexer.store.catalog.decisions import Decisions
 
         return Decisions(self._reader.catalog).all
 
     def is_video(self, query: str | Path) -> bool:
         """Tell whether a query is a video: its path, or the id of one of its frames."""
+        from indexer.media.videos.frames import holds_video
         from indexer.types import Kind
-        from indexer.video import holds_video
 
         found = self._query(query)
         return holds_video(found) if isinstance(found, Path) else found.kind is Kind.FRAME

@@ -8,12 +8,12 @@ from functools import partial
 from pathlib import Path
 
 from dfindex.near_pairs import REMEMBERED
+from indexer.store.catalog.probe_scores import load_scores
 from indexer.store.durable import read_sealed_json
-from indexer.store.examination import Examination
-from indexer.store.layout import IndexFolder
+from indexer.store.folder import IndexFolder
 from indexer.store.lock import WriterLock
-from indexer.store.probe_scores import load_scores
-from indexer.store.quarantine import quarantine
+from indexer.store.maintenance.examination import Examination
+from indexer.store.maintenance.quarantine import quarantine
 from probes.storage import CARD, EVALUATION, SCORES, load_probe
 from search.projection import read
 

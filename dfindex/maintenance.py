@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, TypedDict, Unpack
 
 from indexer.corpus import absolute, as_text
 from indexer.errors import IndexNotFoundError, StoreError, UsageError
-from indexer.store.layout import IndexFolder
+from indexer.store.folder import IndexFolder
 from indexer.types import sample_id
 
 if TYPE_CHECKING:
-    from indexer.store.changes import Label
-    from indexer.store.compaction import Compaction
-    from indexer.store.examination import Examination
-    from indexer.store.labelling import Labelling
-    from indexer.store.presence import FilesRead
+    from indexer.store.catalog.changes import Label
+    from indexer.store.catalog.labelling import Labelling
+    from indexer.store.catalog.presence import FilesRead
+    from indexer.store.maintenance.compaction import Compaction
+    from indexer.store.maintenance.examination import Examination
     from indexer.store.writer import IndexWriter
 
 
@@ -48,7 +48,7 @@ def remove(index: Path, names: Sequence[str]) -> Removal:
 
 def compact(index: Path) -> Compaction:
     """Rewrite the segments without what was removed."""
-    from indexer.store.compaction import compact as run
+    from indexer.store.maintenance.compaction import compact as run
 
     with _writer(index) as writer:
         return run(writer)
@@ -82,7 +82,7 @@ def relocate(
 
     Some files are compared by SHA-256, all by size. ``force`` relocates whatever is there.
     """
-    from indexer.store.presence import look_elsewhere
+    from indexer.store.catalog.presence import look_elsewhere
     from indexer.store.reader import IndexReader
 
     before, now = absolute(old), absolute(new)
@@ -101,7 +101,7 @@ def take_back(index: Path, number: int) -> list[str]:
 
     Raise UsageError where it cannot be part of the index as that is now: it stays in quarantine.
     """
-    from indexer.store.readmission import readmit
+    from indexer.store.maintenance.readmission import readmit
 
     with _writer(index) as writer:
         return readmit(writer.folder, writer.catalog, number)
@@ -109,7 +109,7 @@ def take_back(index: Path, number: int) -> list[str]:
 
 def empty_quarantine(index: Path) -> int:
     """Delete all that lies in quarantine; return how many files that were."""
-    from indexer.store.quarantine import empty
+    from indexer.store.maintenance.quarantine import empty
 
     with _writer(index) as writer:
         return empty(writer.folder)
@@ -123,8 +123,8 @@ def doctor(index: Path, *, repair: bool, every_file: bool = False) -> Examinatio
     """
     from dfindex.head_check import check_heads
     from dfindex.kept_check import check_kept
-    from indexer.store.examination import examine
-    from indexer.store.repair import repair as mend
+    from indexer.store.maintenance.examination import examine
+    from indexer.store.maintenance.repair import repair as mend
 
     if not IndexFolder(index).exists():
         raise IndexNotFoundError(f"there is no index at {index}; build one with dfindex build")
@@ -137,7 +137,7 @@ def doctor(index: Path, *, repair: bool, every_file: bool = False) -> Examinatio
 
 def _read_files(index: Path, *, every: bool) -> FilesRead | None:
     """Look at the corpus, if the index can be opened."""
-    from indexer.store.presence import read_files
+    from indexer.store.catalog.presence import read_files
     from indexer.store.reader import IndexReader
 
     try:
@@ -150,7 +150,7 @@ def _read_files(index: Path, *, every: bool) -> FilesRead | None:
 def import_labels(index: Path, csv: Path) -> Labelling:
     """Apply the labels of a CSV file."""
     from indexer.labels import read_labels
-    from indexer.store.labelling import assign_labels
+    from indexer.store.catalog.labelling import assign_labels
 
     rows = read_labels(csv)
     with _writer(index) as writer:
@@ -168,7 +168,7 @@ def set_label(
 ) -> int:
     """Label what a path, SHA-256 or id names; return how many contents that were."""
     from indexer.labels import check_label
-    from indexer.store.changes import Label
+    from indexer.store.catalog.changes import Label
 
     label = Label(
         label=check_label(value, "label set"), generator=generator, source=source, group=group
@@ -202,7 +202,7 @@ def label_samples(index: Path, ids: Sequence[int], value: str, **given: Unpack[L
     What is not given stays as it was.
     """
     from indexer.labels import check_label
-    from indexer.store.changes import Label
+    from indexer.store.catalog.changes import Label
 
     label = check_label(value, "label set")
     with _writer(index) as writer:
@@ -218,7 +218,7 @@ def label_samples(index: Path, ids: Sequence[int], value: str, **given: Unpack[L
 
 
 def _labels_of(writer: IndexWriter, contents: Iterable[str]) -> dict[str, Label]:
-    from indexer.store.changes import Label
+    from indexer.store.catalog.changes import Label
 
     rows = writer.catalog.query(
         'SELECT sha256, label, generator, source, "group" FROM labels '
@@ -237,7 +237,7 @@ def decide(index: Path, names: Sequence[str], decision: str) -> int:
     Raise UsageError where a name fits no content of the index and no file, or fewer than two
     contents are named.
     """
-    from indexer.store.decisions import Decision, remember
+    from indexer.store.catalog.decisions import Decision, remember
 
     if decision not in set(Decision):
         raise UsageError(f"expected same or different, got {decision!r}")

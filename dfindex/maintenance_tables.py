@@ -12,8 +12,8 @@ from dfindex.tables import name_list, size_text
 
 if TYPE_CHECKING:
     from dfindex.maintenance import Relocation, Removal
-    from indexer.store.compaction import Compaction
-    from indexer.store.examination import Examination
+    from indexer.store.maintenance.compaction import Compaction
+    from indexer.store.maintenance.examination import Examination
 
 
 def removal_summary(result: Removal) -> None:

@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 
 from dfindex.index import Index
-from indexer.store.layout import IndexFolder
-from indexer.store.probe_scores import load_scores, probe_folder
+from indexer.store.catalog.probe_scores import load_scores, probe_folder
+from indexer.store.folder import IndexFolder
 from indexer.types import Float32, FloatArray, Int64, Sample
 from probes.storage import names_in
 from search.projection import Progress, Projection, project

@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 
 from indexer.errors import StoreError
-from indexer.store.catalog import Catalog
-from indexer.store.decisions import Decision, Decisions
+from indexer.store.catalog.catalog import Catalog
+from indexer.store.catalog.decisions import Decision, Decisions
 from indexer.store.durable import keep_if_possible, read_sealed_json, write_sealed_json
-from indexer.store.space import Space
+from indexer.store.vectors.space import Space
 from indexer.types import Int64
 from search.duplicate_pairs import PairVerifier, candidate_pairs, related
 from search.verdict import COPIES

@@ -8,8 +8,8 @@ import numpy as np
 
 from dfindex.explanation import Explanation, regions
 from dfindex.probing import Prober, fake_share
-from indexer.decode import decode_file
 from indexer.errors import UsageError
+from indexer.media.image import decode_file
 from indexer.preprocess import needed, prepare
 from indexer.preprocess_views import seen_box
 from indexer.types import Encoder

@@ -17,9 +17,9 @@ from dfindex.near_pairs import remembered_pairs
 from dfindex.probe_results import Applied, Training
 from indexer.closing import Closing
 from indexer.errors import UsageError
-from indexer.store.probe_scores import ProbeScores, probe_folder, save_scores
+from indexer.store.catalog.probe_scores import ProbeScores, probe_folder, save_scores
 from indexer.store.reader import IndexReader
-from indexer.store.space import Space
+from indexer.store.vectors.space import Space
 from indexer.types import Float32, Int64, Sample
 from probes.codec import codec_features
 from probes.dataset import (

@@ -9,11 +9,11 @@ from typing import Any
 
 from dfindex.encoders import open_encoder
 from dfindex.probing import Prober, fake_share
-from indexer.decode import decode_image
 from indexer.errors import MediaError, SpaceMismatchError
-from indexer.files import Limits, read_file
+from indexer.media.files import Limits, read_file
+from indexer.media.image import decode_image
 from indexer.preprocess import needed, prepare
-from indexer.store.space import Space
+from indexer.store.vectors.space import Space
 from indexer.types import Encoder, Features, Float32
 from probes.dataset import UNKNOWN, Target
 from probes.evaluation import called

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from indexer.decode import DecodedImage
+from indexer.media.image import DecodedImage
 from search.compare import Comparison
 from search.evidence import Evidence
 from search.transforms import Matrix, applied, common_area, corners_of, inverse

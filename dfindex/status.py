@@ -6,13 +6,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from indexer.store.migrations import FORMAT_VERSION
+from indexer.store.catalog.migrations import FORMAT_VERSION
 
 if TYPE_CHECKING:
-    from indexer.store.ann_cache import AnnInfo
-    from indexer.store.catalog import MediaCounts
-    from indexer.store.presence import FilesThere
+    from indexer.store.catalog.catalog import MediaCounts
+    from indexer.store.catalog.presence import FilesThere
     from indexer.store.reader import IndexReader
+    from indexer.store.vectors.ann_cache import AnnInfo
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +53,7 @@ class Status:
 
 def status_of(reader: IndexReader, *, files: bool) -> Status:
     """Return what an open index holds, and with ``files`` which of its files are there."""
-    from indexer.store.presence import look_for_files
+    from indexer.store.catalog.presence import look_for_files
 
     catalog = reader.catalog
     return Status(

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from PIL import Image, ImageDraw, ImageFont
 
 from dfindex.render import ALTERED, FAINT, GROUND, INK, SHARED
-from indexer.decode import DecodedImage
 from indexer.errors import UnavailableError
+from indexer.media.image import DecodedImage
 from search.video_frames import Frames
 from search.video_results import CheckedFrame, VideoMatch
 from search.video_words import clock

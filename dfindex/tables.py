@@ -18,9 +18,9 @@ from dfindex.places import page_of, place_of
 if TYPE_CHECKING:
     from dfindex.status import Status
     from indexer.build import BuildReport
-    from indexer.encoders.known import EncoderEntry
-    from indexer.store.catalog import Failure
-    from indexer.store.labelling import Labelling
+    from indexer.encoders.published import EncoderEntry
+    from indexer.store.catalog.catalog import Failure
+    from indexer.store.catalog.labelling import Labelling
     from indexer.types import Sample
     from search.results import Hit, SearchResult
     from search.video_results import VideoSearchResult

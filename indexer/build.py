@@ -14,21 +14,21 @@ from threadpoolctl import threadpool_limits
 
 from indexer.build_frames import Assembly
 from indexer.corpus import FoundFile, absolute, folder_label, folder_of, is_there, walk
-from indexer.decode_pool import DecodePool, Prepared
 from indexer.engines.local import Read, batch_size_for, extract, streams_for
 from indexer.errors import CorpusGoneError, StoreError
-from indexer.files import Limits
+from indexer.isolation.pool import DecodePool, Prepared
 from indexer.labels import read_labels
-from indexer.store.changes import Label, LinkedFile
-from indexer.store.file_table import FailedFile
-from indexer.store.joining import join_small
-from indexer.store.labelling import assign_labels
-from indexer.store.patch_codec import PatchCodec
-from indexer.store.scan import Scan
-from indexer.store.vanished import Vanished, vanished
+from indexer.media.files import Limits
+from indexer.media.videos.frames import Sampling
+from indexer.store.catalog.changes import Label, LinkedFile
+from indexer.store.catalog.files import FailedFile
+from indexer.store.catalog.labelling import assign_labels
+from indexer.store.catalog.scan import Scan
+from indexer.store.catalog.vanished import Vanished, vanished
+from indexer.store.maintenance.joining import join_small
+from indexer.store.vectors.patch_codec import PatchCodec
 from indexer.store.writer import IndexWriter, NewSample
 from indexer.types import Encoder, Kind, Span
-from indexer.video import Sampling
 
 COMMIT_SECONDS = 4.0
 COMMIT_SAMPLES = 1024

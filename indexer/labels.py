@@ -10,7 +10,7 @@ from pathlib import Path, PureWindowsPath
 from indexer.corpus import as_text
 from indexer.errors import UsageError
 from indexer.labels_csv import TableRow, read_table
-from indexer.store.changes import Label
+from indexer.store.catalog.changes import Label
 
 LABELS = ("real", "fake")
 _COLUMNS = ("path", "label", "generator", "source", "group")

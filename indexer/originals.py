@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import TypeVar
 
 from indexer.corpus import FoundFile
-from indexer.decode import DecodedImage
 from indexer.errors import MediaError, UnavailableError
-from indexer.files import Limits, digest_of, open_file, stamp_of
-from indexer.media import Media
-from indexer.store.catalog import Catalog
+from indexer.media.files import Limits, digest_of, open_file, stamp_of
+from indexer.media.image import DecodedImage
+from indexer.media.source import Media
+from indexer.media.videos.frames import Sampling
+from indexer.store.catalog.catalog import Catalog
 from indexer.types import Absence, Sample
-from indexer.video import Sampling
 
 T = TypeVar("T")
 Stamp = tuple[str, tuple[int, ...]]  # a SHA-256, and the file that held it, as the system has it

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from indexer.originals import Originals
-from indexer.store.catalog import Catalog
+from indexer.store.catalog.catalog import Catalog
 from indexer.types import Absence, Float32, Int64
 
 HEAD_BYTES = 1 << 18  # of a file, which hold a JPEG's tables unless its metadata are enormous

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from indexer.errors import UsageError
-from indexer.store.catalog import SAMPLE_PATHS, Catalog
+from indexer.store.catalog.catalog import SAMPLE_PATHS, Catalog
 from indexer.types import FloatArray, Int64
 
 REAL, FAKE = "real", "fake"

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from indexer.errors import SpaceMismatchError, UsageError
-from indexer.store.space import Space
+from indexer.store.vectors.space import Space
 from indexer.types import Features, Float32, Int64, unit
 
 PATCH_BATCH = 512  # pictures whose tokens are decoded at once

@@ -18,8 +18,8 @@ from sklearn.model_selection import StratifiedGroupKFold
 from torch import nn
 
 from indexer.errors import UsageError
-from indexer.store.catalog import Catalog, FrameRow
-from indexer.store.space import Space
+from indexer.store.catalog.catalog import Catalog, FrameRow
+from indexer.store.vectors.space import Space
 from indexer.types import Float32, FloatArray, Int64
 from probes.linear import LogisticHead
 

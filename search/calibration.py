@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from indexer.store.space import Space
+from indexer.store.vectors.space import Space
 from indexer.types import Float32
 
 QUERIES = 400

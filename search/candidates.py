@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image
 
 from indexer.preprocess import prepare
-from indexer.store.space import Space
+from indexer.store.vectors.space import Space
 from indexer.types import Encoder, Float32, Int64, unit
 from search.keypoint_votes import WORTH, query_keypoints, votes
 from search.views import views

@@ -10,12 +10,12 @@ from functools import lru_cache
 
 import numpy as np
 
-from indexer.decode import DecodedImage
 from indexer.errors import UnavailableError
 from indexer.keypoints import Keypoints
+from indexer.media.image import DecodedImage
 from indexer.originals import Originals
-from indexer.store.catalog import Catalog
-from indexer.store.space import Space
+from indexer.store.catalog.catalog import Catalog
+from indexer.store.vectors.space import Space
 from indexer.types import Absence, Int64, Sample
 from search.calibration import null_scores
 from search.evidence import NEEDED_SIDE, compare_decoded

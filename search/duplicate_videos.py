@@ -7,11 +7,11 @@ from functools import lru_cache
 
 import numpy as np
 
-from indexer.decode import DecodedImage
 from indexer.errors import UnavailableError
+from indexer.media.image import DecodedImage
 from indexer.originals import Originals
-from indexer.store.catalog import Catalog
-from indexer.store.space import Space
+from indexer.store.catalog.catalog import Catalog
+from indexer.store.vectors.space import Space
 from indexer.structure import ASSESSABLE
 from indexer.types import Absence, Int64, Sample
 from search.duplicate_pairs import Pair, Relation

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from indexer.originals import Originals
-from indexer.store.catalog import Catalog
-from indexer.store.decisions import Decision, Decisions
-from indexer.store.links import FileLink, Names, names_of
-from indexer.store.space import Space
+from indexer.store.catalog.catalog import Catalog
+from indexer.store.catalog.decisions import Decision, Decisions
+from indexer.store.catalog.links import FileLink, Names, names_of
+from indexer.store.vectors.space import Space
 from indexer.types import Absence, Int64, Kind, Sample
 from search.duplicate_pairs import Pair, PairVerifier, Relation, candidate_pairs, related
 from search.duplicate_videos import VideoPairs

@@ -15,9 +15,9 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from indexer.decode import DecodedImage
-from indexer.decode_scales import Scales
 from indexer.errors import UnavailableError
+from indexer.media.image import DecodedImage
+from indexer.media.scales import Scales
 from indexer.originals import Originals
 from indexer.types import Absence, Sample
 from search.compare import Comparison, compare_images

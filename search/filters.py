@@ -12,7 +12,7 @@ from sqlglot import errors, exp, parse_one
 
 from indexer.corpus import as_text
 from indexer.errors import FilterError
-from indexer.store.probe_scores import scores_column
+from indexer.store.catalog.probe_scores import scores_column
 
 COLUMNS = (
     "id",

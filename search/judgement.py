@@ -9,9 +9,9 @@ from functools import cached_property
 import numpy as np
 
 from indexer.errors import UsageError
-from indexer.store.catalog import Catalog
-from indexer.store.decisions import Decision, Decisions
-from indexer.store.space import Space
+from indexer.store.catalog.catalog import Catalog
+from indexer.store.catalog.decisions import Decision, Decisions
+from indexer.store.vectors.space import Space
 from indexer.structure import ASSESSABLE
 from indexer.types import Sample
 from search.calibration import NullScores, null_scores

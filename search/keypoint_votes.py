@@ -14,7 +14,7 @@ import numpy.typing as npt
 from PIL import Image, ImageOps
 
 from indexer.keypoints import Keypoints, keypoints
-from indexer.store.keypoint_index import KeypointIndex, KeypointMatches
+from indexer.store.vectors.keypoint_index import KeypointIndex, KeypointMatches
 from indexer.types import Float32, Int64
 
 Bools = npt.NDArray[np.bool_]

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from PIL import Image
 
-from indexer.decode import DecodedImage, decode_image
-from indexer.decode_scales import Scales
-from indexer.files import Limits, read_file
+from indexer.media.files import Limits, read_file
+from indexer.media.image import DecodedImage, decode_image
+from indexer.media.scales import Scales
 from indexer.originals import Originals
 from indexer.preprocess import needed, prepare
 from indexer.types import Encoder, Float32, Kind, Sample, unit

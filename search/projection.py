@@ -19,7 +19,7 @@ import numpy as np
 from indexer.errors import IndexDamagedError, StoreError
 from indexer.quiet import quiet
 from indexer.store.durable import keep_if_possible, replace_file, unreadable
-from indexer.store.space import Space
+from indexer.store.vectors.space import Space
 from indexer.types import Float32, Int64
 
 NEIGHBOURS = 15

@@ -9,14 +9,14 @@ from types import MappingProxyType
 
 import numpy as np
 
-from indexer.decode import DecodedImage
 from indexer.errors import UnavailableError, UsageError
+from indexer.media.image import DecodedImage
+from indexer.media.videos.frames import DEFAULT_FRAMES
 from indexer.originals import Originals
 from indexer.store.reader import IndexReader
-from indexer.store.space import Space
+from indexer.store.vectors.space import Space
 from indexer.structure import ASSESSABLE, structure
 from indexer.types import Absence, Encoder, Int64, Kind, Sample
-from indexer.video import DEFAULT_FRAMES
 from search.candidates import Candidate, candidates
 from search.evidence import Evidence, ExaminedResult, examine
 from search.judgement import Found, Judge

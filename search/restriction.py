@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from indexer.errors import FilterError, IndexDamagedError, StoreError
-from indexer.store.catalog import Catalog
-from indexer.store.probe_scores import attach_scores
+from indexer.store.catalog.catalog import Catalog
+from indexer.store.catalog.probe_scores import attach_scores
 from indexer.types import Int64
 from search.filters import parse_filter
 

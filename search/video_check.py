@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from indexer.decode import DecodedImage
+from indexer.media.image import DecodedImage
 from indexer.structure import ASSESSABLE, structure
 from indexer.types import Float32
 from search.evidence import NEEDED_SIDE, compare_decoded

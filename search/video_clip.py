@@ -13,14 +13,14 @@ import numpy as np
 
 from indexer.closing import Closing
 from indexer.corpus import FoundFile, as_text
-from indexer.decode import DecodedImage
-from indexer.decode_pool import DecodePool, Prepared
 from indexer.errors import MediaError
-from indexer.files import Limits
-from indexer.store.catalog import Catalog, FrameRow
-from indexer.store.space import Space
+from indexer.isolation.pool import DecodePool, Prepared
+from indexer.media.files import Limits
+from indexer.media.image import DecodedImage
+from indexer.media.videos.frames import Sampling
+from indexer.store.catalog.catalog import Catalog, FrameRow
+from indexer.store.vectors.space import Space
 from indexer.types import Encoder, Float32, Int64, Reason, Span, UInt8, unit
-from indexer.video import Sampling
 from search.video_frames import Frames
 from search.video_track import Track
 

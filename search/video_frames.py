@@ -9,11 +9,11 @@ from typing import Protocol
 
 import numpy as np
 
-from indexer.decode import DecodedImage
 from indexer.errors import MediaError
-from indexer.files import Limits
-from indexer.media import Media
-from indexer.video import Sampling
+from indexer.media.files import Limits
+from indexer.media.image import DecodedImage
+from indexer.media.source import Media
+from indexer.media.videos.frames import Sampling
 
 
 class Frames(Protocol):

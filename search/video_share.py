@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 
-from indexer.decode import DecodedImage
+from indexer.media.image import DecodedImage
 from indexer.structure import ASSESSABLE, structure
 from indexer.types import Float32
 from search.alignment import correlation

@@ -45,7 +45,7 @@ def compare(a: Path, b: Path, out: Path | None, frames_folder: bool, as_json: bo
 
 
 def _compared(a: Path, b: Path, out: Path | None) -> FileComparison:
-    from indexer.video import holds_video
+    from indexer.media.videos.frames import holds_video
 
     if holds_video(a) or holds_video(b):
         from dfindex.video_comparison import compare_videos

@@ -229,7 +229,7 @@ def show(name: str, index: Path, as_json: bool) -> None:
     """Show a probe's card."""
     from dfindex.probe_tables import card_table
     from dfindex.probing import Prober
-    from indexer.store.probe_scores import probe_folder
+    from indexer.store.catalog.probe_scores import probe_folder
     from probes.storage import check_name, read_card
 
     with Prober(index) as prober:

@@ -14,8 +14,8 @@ from typing import TypeVar
 from dfindex.index import Index
 from indexer.closing import Closing
 from indexer.errors import DfindexError, StoreError, UsageError
-from indexer.store.layout import IndexFolder
-from indexer.store.probe_scores import ScoresStamp, scores_stamp
+from indexer.store.catalog.probe_scores import ScoresStamp, scores_stamp
+from indexer.store.folder import IndexFolder
 
 T = TypeVar("T")
 log = logging.getLogger("dfindex.server")

@@ -16,9 +16,9 @@ from dfindex.server.queues import Queue
 from dfindex.server.service import Service
 from dfindex.server.sides import Side, decoded, path_of
 from dfindex.video_comparison import VideoComparison, compared_clips
-from indexer.decode_scales import Scales
 from indexer.errors import UnavailableError
-from indexer.files import Limits
+from indexer.media.files import Limits
+from indexer.media.scales import Scales
 from indexer.types import Absence
 from search.compare import Comparison
 from search.evidence import NEEDED_SIDE, compare_decoded

@@ -18,7 +18,7 @@ from dfindex.server.dependencies import TheService, editor
 from dfindex.server.probe_state import cards, probe_state
 from dfindex.server.queues import Queue
 from dfindex.server.templating import page
-from indexer.store.probe_scores import probe_folder, save_scores
+from indexer.store.catalog.probe_scores import probe_folder, save_scores
 
 probe_api = APIRouter(prefix="/api/v1", responses=schemas.ERRORS)
 probe_pages = APIRouter(include_in_schema=False)

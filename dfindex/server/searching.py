@@ -10,7 +10,7 @@ from dfindex.index import Index
 from dfindex.server.departures import Stop
 from dfindex.server.errors import Problem
 from indexer.errors import UsageError
-from indexer.files import Limits
+from indexer.media.files import Limits
 from indexer.types import Kind, Sample
 from search.results import SearchResult
 from search.video_clip import ClipReader

@@ -42,7 +42,7 @@ from dfindex.server.vetting import Vetting
 from dfindex.video_comparison import VideoComparison, compared_with
 from indexer.closing import Closing
 from indexer.errors import IndexLockedError
-from indexer.files import Limits
+from indexer.media.files import Limits
 from indexer.types import Kind, Sample
 from search.results import SearchResult
 from search.video_clip import ClipReader

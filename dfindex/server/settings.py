@@ -10,7 +10,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from indexer.errors import UsageError
-from indexer.files import Limits
+from indexer.media.files import Limits
 
 SHORTEST_TOKEN = 16
 _ROOT_PATH = re.compile(r"(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*")

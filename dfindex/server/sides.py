@@ -15,8 +15,8 @@ from dfindex.server.searching import sample_of
 from dfindex.server.service import Service
 from dfindex.server.uploads import Upload
 from dfindex.thumbnails import enough, jpeg
-from indexer.decode import DecodedImage, decode_image
-from indexer.files import read_file
+from indexer.media.files import read_file
+from indexer.media.image import DecodedImage, decode_image
 from indexer.types import Kind, Sample
 
 _REFERENCE = re.compile(r"(?:u-([A-Za-z0-9_-]{1,40})|s-(\d{1,18}))(?:@(\d{1,7}(?:\.\d{1,6})?))?")

@@ -22,7 +22,7 @@ from dfindex.server.errors import Problem
 from dfindex.server.intake import media_type, too_large
 from dfindex.server.settings import Allowance
 from indexer.closing import Closing
-from indexer.sniff import SNIFFED, named_kind
+from indexer.media.formats import SNIFFED, named_kind
 
 _LONGEST_NAME = 200
 _UNFIT = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")

@@ -13,11 +13,11 @@ from pathlib import Path
 from dfindex.server.departures import Stop
 from indexer.closing import Closing
 from indexer.corpus import FoundFile
-from indexer.decode import DecodedImage
-from indexer.decode_process import DecodeProcess
-from indexer.files import Limits
+from indexer.isolation.process import DecodeProcess
+from indexer.media.files import Limits
+from indexer.media.image import DecodedImage
+from indexer.media.videos.frames import Sampling
 from indexer.types import Preset
-from indexer.video import Sampling
 
 _PRESET = Preset(name="vetting", size=32)
 _ONE_FRAME = Sampling(frames=1)

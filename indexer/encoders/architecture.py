@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from math import isqrt
 from typing import Any
 
-from indexer.encoders.plain_json import shown, whole
 from indexer.errors import EncoderError, WeightsError
+from indexer.untrusted_json import shown, whole
 
 Shapes = dict[str, tuple[int, ...]]
 """Tensor names and their shapes."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from indexer.encoders.known import EncoderEntry
+from indexer.encoders.published import EncoderEntry
 from indexer.errors import EncoderError
 from indexer.types import Head, Layout
 

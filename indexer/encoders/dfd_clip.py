@@ -48,7 +48,7 @@ def take_tower(source: Path, folder: Path, *, layers: int = LAYERS) -> Parts:
     """
     from safetensors.torch import save
 
-    from indexer.encoders.foreign import clip_tower
+    from indexer.encoders.backbones import clip_tower
 
     parts = _taken_apart(_tensors(source))
     config = _config(parts, layers)

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from indexer.encoders import shelf
+from indexer.encoders import model_cache
 from indexer.encoders.folder import Options, describe_folder
-from indexer.encoders.known import EncoderEntry
+from indexer.encoders.published import EncoderEntry
 from indexer.encoders.weights import WEIGHTS_FILE, file_sha256, read_header
 from indexer.errors import EncoderError, WeightsError
 from indexer.store.durable import replace_file
@@ -49,12 +49,12 @@ def fetch(
     out, the newest is looked up once and noted. Raise WeightsError where size or SHA-256 are not
     the published ones: then nothing becomes loadable.
     """
-    folder = shelf.shelf_of(entry.name)
-    note = shelf.read_note(folder)
+    folder = model_cache.shelf_of(entry.name)
+    note = model_cache.read_note(folder)
     if note is not None and from_folder is None and revision in (None, note.revision):
         return _checked(entry, folder, note.revision)
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / shelf.NOTE).unlink(missing_ok=True)
+    (folder / model_cache.NOTE).unlink(missing_ok=True)
     if from_folder is not None:
         _take(entry, from_folder, folder)
         return _checked(entry, folder, entry.revision)
@@ -72,7 +72,7 @@ def check(entry: EncoderEntry, folder: Path) -> str:
 
     Raise WeightsError, with what was expected and got, where they differ.
     """
-    path, note = folder / WEIGHTS_FILE, shelf.read_note(folder)
+    path, note = folder / WEIGHTS_FILE, model_cache.read_note(folder)
     expected_bytes = entry.weights_bytes or (note.weights_bytes if note else None)
     size = path.stat().st_size
     if expected_bytes is not None and size != expected_bytes:
@@ -96,9 +96,9 @@ def _checked(entry: EncoderEntry, folder: Path, revision: str | None) -> Fetched
     if entry.layout is not Layout.CLIP:
         describe_folder(folder, Options(), None if entry.layout is Layout.CUSTOM else entry)
     size = (folder / WEIGHTS_FILE).stat().st_size
-    shelf.write_note(
+    model_cache.write_note(
         folder,
-        shelf.Note(
+        model_cache.Note(
             source=entry.source, revision=revision, weights_sha256=sha256, weights_bytes=size
         ),
     )

@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from indexer.encoders import assemble, foreign, plain_json, weights
-from indexer.encoders.known import KNOWN, MISTAKEN_PROCESSOR, EncoderEntry
+from indexer import untrusted_json
+from indexer.encoders import backbones, hf_model, weights
+from indexer.encoders.published import KNOWN, MISTAKEN_PROCESSOR, EncoderEntry
 from indexer.errors import EncoderError, WeightsError
 from indexer.types import EncoderSpec, Head, Layout, Preset
 
@@ -42,11 +43,11 @@ def describe_folder(
     SHA-256 is recognised by it and takes head, orientation, preset and licence from
     `known.KNOWN`.
     """
-    with plain_json.border(folder):
+    with untrusted_json.border(folder):
         spec, load = _described(folder, options, entry)
 
     def loaded() -> HookedViT:
-        with plain_json.border(folder, MemoryError, OSError, RuntimeError):
+        with untrusted_json.border(folder, MemoryError, OSError, RuntimeError):
             return load()
 
     return spec, loaded
@@ -57,9 +58,9 @@ def _described(
 ) -> tuple[EncoderSpec, Callable[[], HookedViT]]:
     config = read_json(folder / "config.json")
     path = weights.find_weights(folder, allow_pickle=options.allow_pickle)
-    if foreign.is_foreign(config):
+    if backbones.is_foreign(config):
         return _describe_foreign(folder, path, config, options)
-    checkpoint = assemble.inspect(path, config, name=folder.name)
+    checkpoint = hf_model.inspect(path, config, name=folder.name)
     sha256 = weights.file_sha256(path)
     _require_sha256(entry, sha256, path)
     if entry is not None:
@@ -71,9 +72,9 @@ def _described(
     spec = _called(replace(made, layer=options.layer), options)
 
     def load() -> HookedViT:
-        with assemble.transformers_border():
+        with hf_model.transformers_border():
             from indexer.encoders.vit import HookedViT
-        model = assemble.build(checkpoint)
+        model = hf_model.build(checkpoint)
         return HookedViT(model, spec, device=options.device, precision=options.precision)
 
     return spec, load
@@ -83,7 +84,7 @@ def _describe_foreign(
     folder: Path, path: Path, config: Mapping[str, Any], options: Options
 ) -> tuple[EncoderSpec, Callable[[], HookedViT]]:
     """Describe a frozen backbone of another design than the plain ViT's."""
-    found = foreign.backbone(path, config)
+    found = backbones.backbone(path, config)
     if options.preset is None or options.preset == OWN_PRESET:
         preset = _processor_preset(folder, config, found.layout, found.image)
     else:
@@ -103,7 +104,7 @@ def _describe_foreign(
     spec = _called(plain, options)
 
     def load() -> HookedViT:
-        with assemble.transformers_border():
+        with hf_model.transformers_border():
             from indexer.encoders.vit import HookedViT
         return HookedViT(found.build(), spec, device=options.device, precision=options.precision)
 
@@ -122,7 +123,7 @@ def read_json(path: Path, *, optional: bool = False) -> dict[str, Any]:
     if optional and not path.is_file():
         return {}
     try:
-        value = plain_json.read(path)
+        value = untrusted_json.read(path)
     except FileNotFoundError as error:
         raise EncoderError(
             f"{path.parent.name or path.parent}: expected an encoder folder with {path.name} and "
@@ -130,7 +131,7 @@ def read_json(path: Path, *, optional: bool = False) -> dict[str, Any]:
         ) from error
     except (OSError, ValueError) as error:
         raise EncoderError(
-            f"{path.name}: expected JSON, got something else ({plain_json.shown(error)})"
+            f"{path.name}: expected JSON, got something else ({untrusted_json.shown(error)})"
         ) from error
     if not isinstance(value, dict):
         raise EncoderError(f"{path.name}: expected a JSON object, got {type(value).__name__}")
@@ -163,7 +164,7 @@ def _require_sha256(entry: EncoderEntry | None, sha256: str, path: Path) -> None
         )
 
 
-def _require_design(entry: EncoderEntry, checkpoint: assemble.Checkpoint) -> None:
+def _require_design(entry: EncoderEntry, checkpoint: hf_model.Checkpoint) -> None:
     """Refuse weights of another layout or head than the published encoder has."""
     got = (checkpoint.layout, head_of(checkpoint.architecture.labels))
     if got != (entry.layout, entry.head):
@@ -176,7 +177,7 @@ def _require_design(entry: EncoderEntry, checkpoint: assemble.Checkpoint) -> Non
 
 def _spec(
     folder: Path,
-    checkpoint: assemble.Checkpoint,
+    checkpoint: hf_model.Checkpoint,
     sha256: str,
     config: Mapping[str, Any],
     entry: EncoderEntry | None,
@@ -213,7 +214,7 @@ def _assumed(head: Head, config: Mapping[str, Any]) -> tuple[int | None, str]:
 
 def _preset(
     folder: Path,
-    checkpoint: assemble.Checkpoint,
+    checkpoint: hf_model.Checkpoint,
     config: Mapping[str, Any],
     wish: str | Preset | None,
 ) -> Preset:
@@ -232,7 +233,7 @@ def _preset(
     return preset
 
 
-def _family_preset(folder: Path, checkpoint: assemble.Checkpoint) -> str | None:
+def _family_preset(folder: Path, checkpoint: hf_model.Checkpoint) -> str | None:
     """Return the authors' preset for what is built as CommunityForensics is, whatever its weights.
 
     Weights of that design come with the CLIP statistics that its author calls a mistake, or with
@@ -261,7 +262,7 @@ def named_preset(name: str) -> Preset:
     return PRESETS[name]
 
 
-def _own_preset(folder: Path, checkpoint: assemble.Checkpoint, config: Mapping[str, Any]) -> Preset:
+def _own_preset(folder: Path, checkpoint: hf_model.Checkpoint, config: Mapping[str, Any]) -> Preset:
     return _processor_preset(folder, config, checkpoint.layout, checkpoint.architecture.image)
 
 

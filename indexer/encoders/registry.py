@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from indexer.encoders import fetch, shelf, weights
+from indexer.encoders import fetch, model_cache, weights
 from indexer.encoders.architecture import from_hf_config
 from indexer.encoders.by_source import entry_of_source
 from indexer.encoders.deferred import Deferred
@@ -20,7 +20,7 @@ from indexer.encoders.folder import (
     head_of,
     read_json,
 )
-from indexer.encoders.known import KNOWN, EncoderEntry
+from indexer.encoders.published import KNOWN, EncoderEntry
 from indexer.errors import EncoderError, UsageError
 from indexer.types import Encoder, EncoderSpec, Head, Layout, Preset
 
@@ -53,7 +53,7 @@ def available() -> list[EncoderEntry]:
         replace(_packaged_entry(f), weights_sha256=weights.file_sha256(f / weights.WEIGHTS_FILE))
         for f in _packaged().values()
     ]
-    known = [replace(entry, folder=shelf.on_disk(entry)) for entry in KNOWN]
+    known = [replace(entry, folder=model_cache.on_disk(entry)) for entry in KNOWN]
     return [*packaged, *known, *map(_registered, _factories)]
 
 
@@ -64,7 +64,7 @@ def show(name: str) -> EncoderEntry:
             return entry
     published = entry_of_source(name)
     if published is not None:
-        return replace(published, folder=shelf.on_disk(published))
+        return replace(published, folder=model_cache.on_disk(published))
     raise _unknown(name)
 
 
@@ -159,7 +159,7 @@ def _on_engine(
         return spec, loader
 
     def load_for_openvino() -> Encoder:
-        from indexer.encoders.openvino_engine import OpenVinoViT
+        from indexer.encoders.openvino_runtime import OpenVinoViT
         from indexer.encoders.vit import HookedViT
 
         precision = choose_precision(options.precision, device="cpu")
@@ -174,7 +174,7 @@ def _on_engine(
 
 
 def _openvino_fits(options: Options) -> bool:
-    from indexer.encoders.openvino_engine import installed
+    from indexer.encoders.openvino_runtime import installed
 
     return installed() and options.layer == -1 and choose_device(options.device) == "cpu"
 
@@ -215,7 +215,7 @@ def _entry_folder(name: str, options: Options) -> tuple[Path, Options, EncoderEn
     if name in _packaged():
         return _packaged()[name], options, _packaged_entry(_packaged()[name])
     entry = next(entry for entry in KNOWN if entry.name == name)
-    if not entry.loadable and shelf.read_note(shelf.shelf_of(name)) is None:
+    if not entry.loadable and model_cache.read_note(model_cache.shelf_of(name)) is None:
         raise EncoderError(
             f"{name} cannot be loaded as it is published: {entry.notes} dfindex models fetch "
             f"{name} [--from DIR] takes its frozen tower, to find what resembles a picture"
@@ -224,13 +224,13 @@ def _entry_folder(name: str, options: Options) -> tuple[Path, Options, EncoderEn
 
 
 def _fetched(entry: EncoderEntry, options: Options) -> tuple[Path, Options, EncoderEntry]:
-    folder, name = shelf.on_disk(entry), entry.name
+    folder, name = model_cache.on_disk(entry), entry.name
     if folder is None:
         raise EncoderError(
             f"the weights of {name} are not on this machine; run dfindex models fetch {name}, or "
             f"copy {entry.pinned} into a folder and give --encoder FOLDER"
         )
-    note = shelf.read_note(folder)
+    note = model_cache.read_note(folder)
     if note is not None:  # what was fetched is what must be there, also where nobody published it
         entry = replace(entry, weights_sha256=note.weights_sha256, revision=note.revision)
     return folder, options, entry

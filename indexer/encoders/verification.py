@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
-from indexer.encoders import assemble, fetch, layouts, weights
+from indexer.encoders import fetch, hf_model, layouts, weights
 from indexer.encoders.folder import Options, describe_folder, read_json
-from indexer.encoders.heads import log_odds, probability
-from indexer.encoders.known import GOLDEN, EncoderEntry
+from indexer.encoders.own_head import log_odds, probability
+from indexer.encoders.published import GOLDEN, EncoderEntry
 from indexer.errors import EncoderError
 from indexer.preprocess import prepare
 from indexer.types import Head, Layout, UInt8
@@ -107,7 +107,7 @@ def _other_layout(folder: Path, encoder: HookedViT, pixels: UInt8) -> Check:
     what = "the same outputs in timm's class"
     config = read_json(folder / "config.json")
     try:
-        checkpoint = assemble.inspect(weights.find_weights(folder), config, name=folder.name)
+        checkpoint = hf_model.inspect(weights.find_weights(folder), config, name=folder.name)
         twin = _timm_twin(checkpoint)
     except (ImportError, EncoderError) as error:
         return Check(what=what, holds=None, found=f"not compared: {error}")
@@ -119,7 +119,7 @@ def _other_layout(folder: Path, encoder: HookedViT, pixels: UInt8) -> Check:
     return Check(what=what, holds=far <= CLOSE, found=f"largest difference of cls {far:.1e}")
 
 
-def _timm_twin(checkpoint: assemble.Checkpoint) -> Any:
+def _timm_twin(checkpoint: hf_model.Checkpoint) -> Any:
     from functools import partial
 
     from timm.models.vision_transformer import VisionTransformer
@@ -137,7 +137,7 @@ def _timm_twin(checkpoint: assemble.Checkpoint) -> Any:
         num_classes=a.labels,
         norm_layer=partial(nn.LayerNorm, eps=a.eps),
     )
-    model.load_state_dict(layouts.hf_to_timm(assemble.hf_tensors(checkpoint)), strict=True)
+    model.load_state_dict(layouts.hf_to_timm(hf_model.hf_tensors(checkpoint)), strict=True)
     return model.eval()
 
 

@@ -10,9 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from indexer.encoders.anatomy import Anatomy, dissect
 from indexer.encoders.device import choose_device, choose_precision, computing, hold_weights_in
 from indexer.encoders.hooks import maps_of, recording, tokens_of
+from indexer.encoders.parts import Anatomy, dissect
 from indexer.errors import EncoderError
 from indexer.types import EncoderSpec, Features, Float32, Head, UInt8
 

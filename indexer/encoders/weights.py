@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from indexer.encoders import plain_json
+from indexer import untrusted_json
 from indexer.encoders.architecture import Shapes
 from indexer.errors import WeightsError
 
@@ -81,15 +81,15 @@ def read_header(path: Path) -> Header:
     try:
         return _checked(path, entries, data_bytes=size - 8 - length)
     except (KeyError, TypeError, ValueError) as error:
-        what = f"a malformed header entry ({plain_json.shown(error)})"
+        what = f"a malformed header entry ({untrusted_json.shown(error)})"
         raise _damaged(path, what) from error
 
 
 def _parse(path: Path, text: bytes) -> dict[str, Any]:
     try:
-        entries = plain_json.parse(text)
+        entries = untrusted_json.parse(text)
     except ValueError as error:
-        raise _damaged(path, f"its header is no JSON: {plain_json.shown(error)}") from error
+        raise _damaged(path, f"its header is no JSON: {untrusted_json.shown(error)}") from error
     if not isinstance(entries, dict):
         raise _damaged(path, "its header is no table of tensors")
     return entries
@@ -118,8 +118,8 @@ def _checked(path: Path, entries: dict[str, Any], *, data_bytes: int) -> Header:
 
 def _numbers(values: Any, *, most: int) -> tuple[int, ...]:
     if not isinstance(values, list) or len(values) > most:
-        raise ValueError(f"expected at most {most} numbers, got {plain_json.shown(values)}")
-    return tuple(plain_json.whole(one, most=_MOST_SIDE) for one in values)
+        raise ValueError(f"expected at most {most} numbers, got {untrusted_json.shown(values)}")
+    return tuple(untrusted_json.whole(one, most=_MOST_SIDE) for one in values)
 
 
 def require_shapes(got: Shapes, expected: Shapes, *, name: str) -> None:

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from indexer.decode_pool import Prepared
 from indexer.encoders.device import share_cores
+from indexer.isolation.pool import Prepared
 from indexer.types import Encoder, Features, Float32, unit
 
 

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from indexer.store.catalog import Catalog
-from indexer.store.layout import SpaceFolder
-from indexer.store.space import open_segment
+from indexer.store.catalog.catalog import Catalog
+from indexer.store.folder import SpaceFolder
+from indexer.store.vectors.space import open_segment
 from indexer.types import Float32
 
 

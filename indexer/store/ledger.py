@@ -9,9 +9,9 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 
 from indexer.errors import IndexDamagedError
-from indexer.store.catalog import Catalog
+from indexer.store.catalog.catalog import Catalog
 from indexer.store.durable import is_there, read_sealed_json, write_sealed_json
-from indexer.store.layout import IndexFolder
+from indexer.store.folder import IndexFolder
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,12 +7,12 @@ from pathlib import Path
 
 from indexer.closing import Closing
 from indexer.errors import IndexNotFoundError, UsageError
-from indexer.store.catalog import SpaceRow
+from indexer.store.catalog.catalog import SpaceRow
+from indexer.store.catalog.opening import open_catalog
 from indexer.store.durable import is_there
-from indexer.store.layout import IndexFolder
-from indexer.store.opening import open_catalog
+from indexer.store.folder import IndexFolder
 from indexer.store.readers import ReaderLock
-from indexer.store.space import Space
+from indexer.store.vectors.space import Space
 
 
 class IndexReader(Closing):

@@ -17,7 +17,7 @@ from contextlib import suppress
 from io import FileIO
 
 from indexer.closing import Closing
-from indexer.store.layout import IndexFolder
+from indexer.store.folder import IndexFolder
 
 _FLOCK = "hhqqi4x"  # struct flock: type, whence, start, length, pid (0: the lock is the file's)
 

@@ -14,23 +14,23 @@ import numpy as np
 from indexer.closing import Closing
 from indexer.corpus import FoundFile
 from indexer.errors import IndexDamagedError, SpaceMismatchError, StoreError
-from indexer.store.ann import EXACT_UP_TO
-from indexer.store.ann_cache import AnnCache, AnnInfo
-from indexer.store.catalog import Catalog, SegmentRecord, SpaceRow
-from indexer.store.changes import Changes, LinkedFile
-from indexer.store.database import attach, attach_when_free, publish, translated
+from indexer.store.catalog.catalog import Catalog, SegmentRecord, SpaceRow
+from indexer.store.catalog.changes import Changes, LinkedFile
+from indexer.store.catalog.database import attach, attach_when_free, publish, translated
+from indexer.store.catalog.files import FailedFile
+from indexer.store.catalog.migrations import format_version
+from indexer.store.catalog.opening import upgraded
+from indexer.store.catalog.roots import relative_to
 from indexer.store.durable import is_there, replace_file, sync_folder, write_sealed_json
-from indexer.store.file_table import FailedFile
-from indexer.store.layout import IndexFolder
+from indexer.store.folder import IndexFolder
 from indexer.store.ledger import Ledger, keep_ledger, last_generation
-from indexer.store.leftovers import clean_up
 from indexer.store.lock import WriterLock
-from indexer.store.migrations import format_version
-from indexer.store.opening import upgraded
-from indexer.store.patch_codec import PatchCodec
-from indexer.store.roots import relative_to
-from indexer.store.segments import SegmentInfo, SegmentRow, segment_bytes, write_segment
-from indexer.store.space import Space
+from indexer.store.maintenance.leftovers import clean_up
+from indexer.store.vectors.ann import EXACT_UP_TO
+from indexer.store.vectors.ann_cache import AnnCache, AnnInfo
+from indexer.store.vectors.patch_codec import PatchCodec
+from indexer.store.vectors.segments import SegmentInfo, SegmentRow, segment_bytes, write_segment
+from indexer.store.vectors.space import Space
 from indexer.types import Encoder, EncoderSpec, Float32, Kind, UInt8
 
 Array = TypeVar("Array", Float32, UInt8)

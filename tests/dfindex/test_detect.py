@@ -19,7 +19,7 @@ from dfindex.cli import main
 from dfindex.wording import UNCALIBRATED, Word, at_false_positive_rate, at_probability
 from indexer.encoders.registry import load
 from indexer.errors import UsageError
-from indexer.video import DEFAULT_FRAMES
+from indexer.media.videos.frames import DEFAULT_FRAMES
 from tests.pictures import corpus, picture
 from tests.tiny_vit import write_tiny_vit
 from tests.videos import clip, steady
@@ -191,7 +191,7 @@ def test_an_orientation_check_needs_both_labels(run: Run, model: Path, photos: l
 def test_doctor_finds_logits_that_are_not_the_heads(
     run: Run, model: Path, photos: list[Path]
 ) -> None:
-    from indexer.store import segments
+    from indexer.store.vectors import segments
 
     assert run("build", photos[0].parent, "--encoder", model).exit_code == 0
     healthy = json.loads(run("doctor", "--json").stdout)

@@ -14,8 +14,8 @@ from click.testing import Result
 
 import dfindex
 from dfindex.near_pairs import remembered_pairs
-from indexer.store.layout import IndexFolder
-from indexer.store.probe_scores import ProbeScores, save_scores
+from indexer.store.catalog.probe_scores import ProbeScores, save_scores
+from indexer.store.folder import IndexFolder
 from indexer.store.reader import IndexReader
 from probes.recipe import Recipe
 from probes.storage import load_probe, save_probe

@@ -15,7 +15,7 @@ from safetensors.torch import load_file, save_file
 
 from dfindex.cli import main
 from dfindex.explanation import Method, explain
-from indexer.encoders.attending import attend, attend_for
+from indexer.encoders.attention import attend, attend_for
 from indexer.encoders.registry import load
 from indexer.encoders.vit import HookedViT
 from indexer.errors import EncoderError, UsageError

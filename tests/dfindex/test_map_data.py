@@ -12,8 +12,8 @@ import pytest
 
 import dfindex
 from dfindex.map_data import corpus_map, packed
+from indexer.store.catalog.probe_scores import ProbeScores, probe_folder, save_scores
 from indexer.store.durable import replace_file
-from indexer.store.probe_scores import ProbeScores, probe_folder, save_scores
 from tests.fake_encoder import NAME
 from tests.pictures import corpus
 

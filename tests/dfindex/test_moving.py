@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from click.testing import Result
 
-from indexer.store import presence
+from indexer.store.catalog import presence
 from tests.fake_encoder import NAME
 from tests.indexer.store.test_older_format import unpacked
 from tests.pictures import corpus, picture

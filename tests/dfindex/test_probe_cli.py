@@ -12,7 +12,7 @@ import pytest
 from click.testing import Result
 from PIL import Image
 
-from indexer.store.probe_scores import load_scores
+from indexer.store.catalog.probe_scores import load_scores
 from tests.fake_encoder import NAME
 
 Run = Callable[..., Result]

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from dfindex.render import ALTERED, CAPTION, DIMMED, MARGIN, PANEL, SHARED, overlay
-from indexer.decode import DecodedImage
+from indexer.media.image import DecodedImage
 from search.compare import Comparison
 from search.evidence import Evidence
 from search.results import Match

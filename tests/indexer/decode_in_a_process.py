@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 from indexer.corpus import walk
-from indexer.decode_pool import DecodePool
+from indexer.isolation.pool import DecodePool
 from indexer.preprocess import PRESETS
 
 outcomes = {}

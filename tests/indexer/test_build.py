@@ -11,7 +11,7 @@ import pytest
 
 from indexer.build import BuildOptions, BuildReport, build
 from indexer.errors import IndexLockedError, SpaceMismatchError, UsageError
-from indexer.store.compaction import compact
+from indexer.store.maintenance.compaction import compact
 from indexer.store.reader import IndexReader
 from indexer.store.writer import IndexWriter
 from indexer.types import unit

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from indexer.decode import decode_image
+from indexer.media.image import decode_image
 from tests.indexer.icc import grey_ink_profile, swapped_rgb_profile
 from tests.shared import needs_shared, shared_data
 

@@ -14,14 +14,14 @@ import pytest
 
 from indexer.build import BuildOptions, build
 from indexer.errors import DfindexError, IndexDamagedError, IndexFormatError
-from indexer.store.database import attach
-from indexer.store.examination import examine
+from indexer.store.catalog.database import attach
+from indexer.store.catalog.migrations import FORMAT_VERSION
+from indexer.store.folder import IndexFolder
 from indexer.store.head_outputs import HeadOutputs
-from indexer.store.layout import IndexFolder
-from indexer.store.migrations import FORMAT_VERSION
-from indexer.store.quarantine import quarantined
+from indexer.store.maintenance.examination import examine
+from indexer.store.maintenance.quarantine import quarantined
+from indexer.store.maintenance.repair import repair
 from indexer.store.reader import IndexReader
-from indexer.store.repair import repair
 from indexer.store.writer import IndexWriter
 from indexer.types import Features, Head, UInt8
 from tests.fake_encoder import MeanColour

@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
-from indexer.decode import DecodedImage, Pictures, decode_image
 from indexer.errors import MediaError
-from indexer.files import Limits
-from indexer.plugins import Plugin
+from indexer.media.files import Limits
+from indexer.media.image import DecodedImage, Pictures, decode_image
+from indexer.media.plugins import Plugin
 from indexer.preprocess import PRESETS, needed, prepare
 from indexer.types import Reason
 from tests.heif import heic

@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from indexer import decode_process
-from indexer.decode_answers import Answer, Opened, Problem, Ready, Result, Seen, pack, unpack
-from indexer.decode_pool import DecodePool
 from indexer.errors import MediaError
-from indexer.files import Limits
+from indexer.isolation import process
+from indexer.isolation.answers import Answer, Opened, Problem, Ready, Result, Seen, pack, unpack
+from indexer.isolation.pool import DecodePool
 from indexer.keypoints import ROW_BYTES, keypoints
+from indexer.media.files import Limits
 from indexer.preprocess import PRESETS
 from indexer.types import Reason, Span
 from tests.indexer.test_keypoints import blobs
@@ -116,7 +116,7 @@ def test_a_hostile_decoder_is_an_error_of_its_file(
 ) -> None:
     path = tmp_path / "a.png"
     picture(1).save(path)
-    monkeypatch.setattr(decode_process, "_BOOTSTRAP", hostile(script))
+    monkeypatch.setattr(process, "_BOOTSTRAP", hostile(script))
     limits = Limits(seconds=2.0)
     with DecodePool(workers=1, preset=PRESET, limits=limits) as pool:
         with pytest.raises(MediaError) as caught:
@@ -132,7 +132,7 @@ def test_nothing_that_a_decoder_sends_is_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     trap = pickle.dumps(Trap(tmp_path / "sprung"))
-    monkeypatch.setattr(decode_process, "_BOOTSTRAP", hostile(_says(trap)))
+    monkeypatch.setattr(process, "_BOOTSTRAP", hostile(_says(trap)))
     pool = DecodePool(workers=1, preset=PRESET, limits=Limits(seconds=2.0))
     with pool, pytest.raises(MediaError, match="makes no sense"):
         pool.shown(os.fsencode(tmp_path / "a.png"), [0.0], at_least=10)
@@ -145,7 +145,7 @@ def test_more_pixels_than_are_allowed_are_not_waited_for(
     script = f"{_says(pack(Opened('ab' * 32, 9)))}; c.recv(); " + _says(
         b"S" + struct.pack("<IIII", 2**30, 2**30, 9, 9)
     )
-    monkeypatch.setattr(decode_process, "_BOOTSTRAP", hostile(script))
+    monkeypatch.setattr(process, "_BOOTSTRAP", hostile(script))
     pool = DecodePool(workers=1, preset=PRESET, limits=Limits(seconds=2.0))
     with pool, pytest.raises(MediaError, match="makes no sense"):
         pool.shown(os.fsencode(tmp_path / "a.png"), [0.0], at_least=10)

@@ -15,10 +15,10 @@ import numpy as np
 import pytest
 
 from indexer.corpus import FoundFile, walk
-from indexer.decode import decode_image
-from indexer.decode_pool import DecodePool, Prepared
-from indexer.files import Limits
+from indexer.isolation.pool import DecodePool, Prepared
 from indexer.keypoints import Keypoints
+from indexer.media.files import Limits
+from indexer.media.image import decode_image
 from indexer.preprocess import prepare
 from indexer.types import Preset, Reason
 from tests.pictures import corpus, picture

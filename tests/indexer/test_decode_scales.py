@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from indexer.decode import DecodedImage, decode_image
-from indexer.decode_scales import Scales
+from indexer.media.image import DecodedImage, decode_image
+from indexer.media.scales import Scales
 
 
 @cache

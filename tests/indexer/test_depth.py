@@ -11,8 +11,8 @@ import pytest
 import tifffile
 from PIL import Image
 
-from indexer.decode import decode_image
-from indexer.depth import Deep
+from indexer.media.depth import Deep
+from indexer.media.image import decode_image
 from tests.shared import needs_shared, shared_data
 
 CASES = shared_data / "cases"

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from indexer.decode import decode_image
+from indexer.media.image import decode_image
 from tests.heif import heic
 
 SRGB = (31270, 32900, 64000, 33000, 30000, 60000, 15000, 6000)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from indexer.errors import MediaError
-from indexer.files import Limits, digest_of, open_file, read_file, stamp_of
+from indexer.media.files import Limits, digest_of, open_file, read_file, stamp_of
 from indexer.types import Reason
 
 

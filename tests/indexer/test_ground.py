@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from indexer.decode import decode_image
-from indexer.files import Limits
-from indexer.ground import BLACK, GREY, WHITE
-from indexer.video import Sampling, sampled
-from indexer.video_stills import Animation
+from indexer.media.files import Limits
+from indexer.media.ground import BLACK, GREY, WHITE
+from indexer.media.image import decode_image
+from indexer.media.videos.frames import Sampling, sampled
+from indexer.media.videos.stills import Animation
 from tests.shared import needs_shared, shared_data
 
 CLEAR = (0, 0, 0, 0)

@@ -13,7 +13,7 @@ from indexer.keypoints import (
     spread,
     vocabulary,
 )
-from indexer.store.keypoint_index import KeypointIndex
+from indexer.store.vectors.keypoint_index import KeypointIndex
 from search.keypoint_votes import FEWEST, query_keypoints, votes
 
 

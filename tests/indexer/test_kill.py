@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 
 from indexer.build import BuildOptions, build
-from indexer.store.examination import examine
+from indexer.store.maintenance.examination import examine
 from indexer.store.reader import IndexReader
-from indexer.store.segments import Segment
+from indexer.store.vectors.segments import Segment
 from indexer.store.writer import IndexWriter
 from tests.fake_encoder import MeanColour
 from tests.pictures import corpus

@@ -14,11 +14,11 @@ from PIL import Image
 
 import dfindex
 from indexer.errors import UnavailableError
-from indexer.files import Limits
-from indexer.media import Media
+from indexer.media.files import Limits
+from indexer.media.source import Media
+from indexer.media.videos.frames import Sampling
 from indexer.originals import Originals
 from indexer.types import Absence, Kind, Sample
-from indexer.video import Sampling
 from tests.fake_encoder import MeanColour
 from tests.pictures import picture
 from tests.videos import clip, number_of, steady

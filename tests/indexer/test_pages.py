@@ -13,18 +13,18 @@ import tifffile
 from PIL import Image
 
 from indexer.build import BuildOptions, build
-from indexer.decode import Pictures, decode_image
 from indexer.errors import MediaError
-from indexer.files import Limits
-from indexer.formats import tiff
-from indexer.formats.avif import pictures_in
-from indexer.media import Media
+from indexer.media.files import Limits
+from indexer.media.image import Pictures, decode_image
+from indexer.media.readers import tiff
+from indexer.media.readers.avif import pictures_in
+from indexer.media.source import Media
+from indexer.media.videos.frames import Sampling
 from indexer.originals import Originals
 from indexer.store.reader import IndexReader
 from indexer.store.writer import IndexWriter
 from indexer.structure import ASSESSABLE, structure
 from indexer.types import Kind
-from indexer.video import Sampling
 from tests.fake_encoder import MeanColour
 from tests.heif import avif_collection, heic
 from tests.pictures import picture

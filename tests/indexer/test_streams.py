@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from indexer.files import Limits
-from indexer.media import Media
-from indexer.video import Sampling, holds_video, open_video
+from indexer.media.files import Limits
+from indexer.media.source import Media
+from indexer.media.videos.frames import Sampling, holds_video, open_video
 from tests.pictures import picture
 from tests.shared import needs_shared, shared_data
 from tests.videos import number_of, numbered

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from indexer.tone_mapping import Primaries, Transfer, to_srgb
+from indexer.media.tone_mapping import Primaries, Transfer, to_srgb
 
 
 def pq(light: float) -> float:

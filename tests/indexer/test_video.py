@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from indexer.errors import MediaError
-from indexer.files import Limits
+from indexer.media.files import Limits
+from indexer.media.videos.frames import Sampling, open_video, sampled
 from indexer.types import Reason
-from indexer.video import Sampling, open_video, sampled
 from tests.videos import SIZE, clip, number_of, numbered, steady, uneven
 
 B_FRAMES = {"bf": "3", "g": "48", "crf": "20", "preset": "veryfast", "sc_threshold": "0"}

@@ -16,12 +16,12 @@ import numpy as np
 import pytest
 
 from indexer.build import BuildOptions, BuildReport, build
-from indexer.files import Limits
-from indexer.store.examination import examine
+from indexer.media.files import Limits
+from indexer.media.videos.frames import Sampling
+from indexer.store.maintenance.examination import examine
 from indexer.store.reader import IndexReader
 from indexer.store.writer import IndexWriter
 from indexer.types import Kind
-from indexer.video import Sampling
 from tests.fake_encoder import MeanColour
 from tests.indexer.test_kill import start
 from tests.indexer.test_video import B_FRAMES

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from indexer.media.videos.frames import open_video
+from indexer.media.videos.picture import picture
 from indexer.types import UInt8
-from indexer.video import open_video
-from indexer.video_picture import picture
 from tests.shared import needs_shared, shared_data
 from tests.videos import clip, steady
 

@@ -8,12 +8,12 @@ import pytest
 from PIL import Image
 
 from indexer.build import BuildOptions, build
-from indexer.files import Limits
-from indexer.media import Media
+from indexer.media.files import Limits
+from indexer.media.source import Media
+from indexer.media.videos.frames import Sampling, holds_video, sampled
+from indexer.media.videos.stills import Animation, FrameFolder
 from indexer.store.reader import IndexReader
 from indexer.store.writer import IndexWriter
-from indexer.video import Sampling, holds_video, sampled
-from indexer.video_stills import Animation, FrameFolder
 from tests.fake_encoder import MeanColour
 from tests.indexer.test_video import expected
 from tests.indexer.test_video_build import patch

@@ -121,7 +121,7 @@ def test_an_unknown_name_lists_what_is_there(tmp_path: Path) -> None:
 
 
 def test_scores_of_an_older_head_go_when_it_is_trained_again(tmp_path: Path) -> None:
-    from indexer.store.probe_scores import ProbeScores, load_scores, save_scores
+    from indexer.store.catalog.probe_scores import ProbeScores, load_scores, save_scores
 
     save_probe(tmp_path / "gan", trained(Recipe(method="ridge"))[0])
     kept = ProbeScores(ids=np.arange(3), scores=np.array([0.1, 0.2, 0.3]), spaces=("s",))

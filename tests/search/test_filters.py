@@ -126,7 +126,7 @@ def test_literals_never_become_sql(value: str) -> None:
 
 
 def test_columns_are_those_of_the_catalog() -> None:
-    from indexer.store.catalog import SAMPLE_PATHS
+    from indexer.store.catalog.catalog import SAMPLE_PATHS
 
     for name in COLUMNS:
         assert name in SAMPLE_PATHS

@@ -13,7 +13,7 @@ from PIL import Image, ImageDraw
 import dfindex
 from benchmarks.documents import LAYOUTS, face, page
 from benchmarks.look_alikes import pages
-from indexer.decode import decode_image
+from indexer.media.image import decode_image
 from search.compare import compare_images
 from search.verdict import COPIES, Verdict
 from tests.pictures import picture

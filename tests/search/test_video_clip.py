@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from indexer.errors import MediaError
-from indexer.files import Limits
+from indexer.media.files import Limits
 from indexer.types import Features, Reason, UInt8
 from search.video_clip import BATCH, ClipReader
 from tests.fake_encoder import MeanColour

@@ -12,7 +12,7 @@ from starlette.testclient import TestClient
 
 import dfindex
 from dfindex.index import Index
-from indexer.store.probe_scores import ProbeScores, probe_folder, save_scores
+from indexer.store.catalog.probe_scores import ProbeScores, probe_folder, save_scores
 from tests.dfindex.server.conftest import Serve
 from tests.dfindex.server.test_api import ids
 

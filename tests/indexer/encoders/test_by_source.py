@@ -12,8 +12,8 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from indexer.encoders import dfd_clip, fetch, shelf
-from indexer.encoders.heads import require_head
+from indexer.encoders import dfd_clip, fetch, model_cache
+from indexer.encoders.own_head import require_head
 from indexer.encoders.registry import load, show, with_heads
 from indexer.errors import EncoderError, WeightsError
 from indexer.types import Layout
@@ -24,7 +24,7 @@ PICTURES = np.random.default_rng(0).integers(0, 256, (1, 32, 32, 3), np.uint8)
 
 @pytest.fixture(autouse=True)
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv(shelf.ENVIRONMENT, str(tmp_path / "models"))
+    monkeypatch.setenv(model_cache.ENVIRONMENT, str(tmp_path / "models"))
     return tmp_path / "models"
 
 
@@ -50,7 +50,7 @@ def test_an_hf_name_is_pinned_and_held_to_what_was_fetched(tmp_path: Path, home:
     write_tower(tmp_path / "dino", "dinov2")
     fetch.fetch(show(name), from_folder=tmp_path / "dino")
     assert load(name, device="cpu").spec.source == "owner/repo@0123456"
-    folder = shelf.shelf_of(name)
+    folder = model_cache.shelf_of(name)
     assert folder.parent == home
     path = folder / "model.safetensors"
     save_file({k: v + 1 for k, v in load_file(path).items()}, path, metadata={"format": "pt"})
@@ -80,7 +80,7 @@ def test_the_frozen_tower_of_dfd_clip_becomes_an_encoder_and_no_detector(
     source.mkdir()
     torch.save({"model_state_dict": tensors}, source / "pytorch_model.bin")
     fetch.fetch(show("dfd-clip"), from_folder=source)
-    left = json.loads((shelf.shelf_of("dfd-clip") / dfd_clip.LEFT_OVER).read_text())
+    left = json.loads((model_cache.shelf_of("dfd-clip") / dfd_clip.LEFT_OVER).read_text())
     assert left == {"adapters.0.down.weight": [4, 48], "head.weight": [2, 48]}
     encoder: Any = load("dfd-clip", device="cpu", precision="fp32")
     # Pictures of 48 px on a table for 32: positions are interpolated, as for 384 on 224.

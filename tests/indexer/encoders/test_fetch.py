@@ -16,9 +16,9 @@ from typing import Any
 
 import pytest
 
-from indexer.encoders import shelf
+from indexer.encoders import model_cache
 from indexer.encoders.fetch import fetch
-from indexer.encoders.known import EncoderEntry
+from indexer.encoders.published import EncoderEntry
 from indexer.encoders.registry import load, show
 from indexer.encoders.verification import verify
 from indexer.encoders.weights import file_sha256
@@ -55,7 +55,7 @@ def published(tmp_path: Path) -> Path:
 
 @pytest.fixture(autouse=True)
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv(shelf.ENVIRONMENT, str(tmp_path / "models"))
+    monkeypatch.setenv(model_cache.ENVIRONMENT, str(tmp_path / "models"))
     monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
     return tmp_path / "models"
 
@@ -180,7 +180,7 @@ def test_a_download_is_pinned_checked_and_then_offline(
     got = fetch_in_a_process(entry, hub, home)
     assert got == [REVISION, entry.weights_sha256, "sha256"]
     assert all(f"/resolve/{REVISION}/" in line for line in hub.asked)
-    assert shelf.on_disk(entry) == home / entry.name
+    assert model_cache.on_disk(entry) == home / entry.name
     hub.asked.clear()
     again = fetch_in_a_process(entry, hub, home, HF_HUB_OFFLINE="1")
     assert again == got and hub.asked == []
@@ -190,14 +190,14 @@ def test_a_download_is_pinned_checked_and_then_offline(
 def test_an_interrupted_download_is_resumed(published: Path, hub: Hub, home: Path) -> None:
     entry = entry_for(published)
     fetch_in_a_process(entry, hub, home)
-    (home / entry.name / shelf.NOTE).unlink()  # as after a kill between two files
+    (home / entry.name / model_cache.NOTE).unlink()  # as after a kill between two files
     (home / entry.name / "config.json").unlink()
     hub.asked.clear()
-    assert shelf.on_disk(entry) is None
+    assert model_cache.on_disk(entry) is None
     fetch_in_a_process(entry, hub, home)
     downloads = [line for line in hub.asked if line.startswith("GET")]
     assert [line.rpartition("/")[2] for line in downloads] == ["config.json"]
-    assert shelf.on_disk(entry) == home / entry.name
+    assert model_cache.on_disk(entry) == home / entry.name
 
 
 def test_other_weights_than_the_published_ones_never_become_loadable(
@@ -206,7 +206,7 @@ def test_other_weights_than_the_published_ones_never_become_loadable(
     entry = entry_for(published, weights_sha256="ab" * 32)
     message = fetch_in_a_process(entry, hub, home)
     assert f"expected weights with SHA-256 {'ab' * 32}, got " in message
-    assert shelf.on_disk(entry) is None
+    assert model_cache.on_disk(entry) is None
     short = entry_for(published, weights_bytes=5)
     assert "expected model.safetensors of 5 bytes, got" in fetch_in_a_process(short, hub, home)
 
@@ -236,7 +236,7 @@ def test_without_a_network_the_way_out_is_named(
     message = fetch_in_a_process(entry, hub, home)
     assert "cannot be downloaded" in message and "--from FOLDER" in message
     assert fetch(entry, from_folder=published).checked == "sha256"
-    assert shelf.on_disk(entry) == home / entry.name
+    assert model_cache.on_disk(entry) == home / entry.name
 
 
 def test_a_copy_is_held_to_the_same_rules(published: Path, tmp_path: Path) -> None:
@@ -246,7 +246,7 @@ def test_a_copy_is_held_to_the_same_rules(published: Path, tmp_path: Path) -> No
     other = write_tiny_vit(tmp_path / "other", num_labels=1, seed=9)
     with pytest.raises(WeightsError, match="expected weights with SHA-256"):
         fetch(entry, from_folder=other)
-    assert shelf.on_disk(entry) is None
+    assert model_cache.on_disk(entry) is None
     two = write_tiny_vit(tmp_path / "two", num_labels=2)
     first_use = entry_for(two, weights_sha256=None, weights_bytes=None)
     with pytest.raises(WeightsError, match="expected the layout hf_vit with a sigmoid1 head"):
@@ -270,7 +270,7 @@ def test_verify_says_what_holds(published: Path) -> None:
 
 
 def test_verify_compares_with_the_authors_scores(published: Path, tmp_path: Path) -> None:
-    from indexer.encoders.known import GOLDEN
+    from indexer.encoders.published import GOLDEN
     from tests.pictures import picture
 
     for name in GOLDEN:

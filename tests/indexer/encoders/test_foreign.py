@@ -11,7 +11,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from indexer.encoders.attending import attend
+from indexer.encoders.attention import attend
 from indexer.encoders.registry import load
 from indexer.errors import EncoderError, WeightsError
 from indexer.types import Head, Layout

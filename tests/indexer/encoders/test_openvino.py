@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from indexer.encoders import openvino_engine
+from indexer.encoders import openvino_runtime
 from indexer.encoders.registry import deferred, load
 from indexer.encoders.vit import HookedViT
 from indexer.errors import EncoderError, UsageError
@@ -17,7 +17,7 @@ from tests.tiny_vit import write_tiny_vit
 PICTURES = np.random.default_rng(0).integers(0, 256, (3, 32, 32, 3), np.uint8)
 
 needs_openvino = pytest.mark.skipif(
-    not openvino_engine.installed(), reason="dfindex[openvino] is not installed"
+    not openvino_runtime.installed(), reason="dfindex[openvino] is not installed"
 )
 
 
@@ -62,7 +62,7 @@ def test_what_it_cannot_do_is_refused(folder: Path, monkeypatch: pytest.MonkeyPa
         deferred(folder, engine="onnx")
     with pytest.raises(EncoderError, match="gives the last layer, got layer 1|not installed"):
         load(folder, device="cpu", precision="fp32", layer=1, engine="openvino")
-    monkeypatch.setattr(openvino_engine, "installed", lambda: False)
+    monkeypatch.setattr(openvino_runtime, "installed", lambda: False)
     with pytest.raises(EncoderError, match=r"pip install 'dfindex\[openvino\]'"):
         load(folder, device="cpu", engine="openvino")
     assert isinstance(load(folder, device="cpu", engine="auto"), HookedViT)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from indexer.encoders import registry
-from indexer.encoders.known import KNOWN
+from indexer.encoders.published import KNOWN
 from indexer.encoders.registry import available, load, register, show
 from indexer.errors import EncoderError, UsageError, WeightsError
 from indexer.types import Head, Layout
@@ -192,7 +192,7 @@ raise RuntimeError("operator torchvision::nms does not exist")
 
 
 def test_torchvision_from_another_build_is_named_with_its_cure() -> None:
-    from indexer.encoders.assemble import transformers_border
+    from indexer.encoders.hf_model import transformers_border
 
     cure = "install both again from the same index"
     with pytest.raises(EncoderError, match=cure), transformers_border():

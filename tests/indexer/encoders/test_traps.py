@@ -15,8 +15,8 @@ import pytest
 import torch
 
 from indexer.encoders.folder import Options, describe_folder
-from indexer.encoders.heads import declared_fake_index, log_odds, orientation, probability
-from indexer.encoders.known import KNOWN
+from indexer.encoders.own_head import declared_fake_index, log_odds, orientation, probability
+from indexer.encoders.published import KNOWN
 from indexer.encoders.registry import load, show
 from indexer.errors import EncoderError, SpaceMismatchError
 from indexer.preprocess import PRESETS
@@ -49,7 +49,7 @@ def test_1_the_published_statistics_are_not_those_of_the_training(
 def test_1_spaces_of_both_statistics_never_mix(commfor: Path) -> None:
     from types import SimpleNamespace
 
-    from indexer.store.space import Space
+    from indexer.store.vectors.space import Space
 
     a, b = (
         describe_folder(commfor, Options(preset=p))[0] for p in ("commfor-author", "commfor-hf")
@@ -99,7 +99,7 @@ def test_5_and_9_label_names_decide_nothing(tmp_path: Path) -> None:
 
 
 def test_6_hooks_hold_under_both_generations_of_module_names(tmp_path: Path) -> None:
-    from indexer.encoders.anatomy import dissect
+    from indexer.encoders.parts import dissect
 
     model = tiny_model(num_labels=1)
     parts = dissect(model)

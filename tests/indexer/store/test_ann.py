@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from indexer.errors import IndexDamagedError
-from indexer.store.ann import FaissIndex, VectorIndex, merge, recall
+from indexer.store.vectors.ann import FaissIndex, VectorIndex, merge, recall
 from indexer.types import Embeddings, unit
 
 Build = Callable[[Embeddings], VectorIndex]

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from indexer.corpus import FoundFile
-from indexer.store.joining import FEW, join_small
-from indexer.store.patch_codec import PatchCodec
+from indexer.store.maintenance.joining import FEW, join_small
 from indexer.store.reader import IndexReader
+from indexer.store.vectors.patch_codec import PatchCodec
 from indexer.store.writer import IndexWriter, NewSample
 from indexer.types import unit
 from tests.fake_encoder import MeanColour

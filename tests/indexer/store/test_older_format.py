@@ -14,10 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from indexer.store.database import attach
-from indexer.store.decisions import Decisions
-from indexer.store.examination import examine
-from indexer.store.migrations import FORMAT_VERSION
+from indexer.store.catalog.database import attach
+from indexer.store.catalog.decisions import Decisions
+from indexer.store.catalog.migrations import FORMAT_VERSION
+from indexer.store.maintenance.examination import examine
 from indexer.store.reader import IndexReader
 from indexer.store.writer import IndexWriter
 

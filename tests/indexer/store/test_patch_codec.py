@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from indexer.errors import IndexDamagedError
-from indexer.store.patch_codec import PatchCodec
+from indexer.store.vectors.patch_codec import PatchCodec
 
 
 def tokens(seed: int, n: int = 500, dim: int = 64, rank: int = 12) -> np.ndarray:

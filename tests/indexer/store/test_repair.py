@@ -11,14 +11,14 @@ import pytest
 
 from indexer.build import BuildOptions, build
 from indexer.errors import IndexDamagedError, IndexFormatError, StoreError
-from indexer.store import compaction, database_check
-from indexer.store.changes import Label
-from indexer.store.compaction import compact
-from indexer.store.database import attach
-from indexer.store.examination import examine
-from indexer.store.migrations import FORMAT_VERSION
+from indexer.store.catalog.changes import Label
+from indexer.store.catalog.database import attach
+from indexer.store.catalog.migrations import FORMAT_VERSION
+from indexer.store.maintenance import compaction, database_check
+from indexer.store.maintenance.compaction import compact
+from indexer.store.maintenance.examination import examine
+from indexer.store.maintenance.repair import repair
 from indexer.store.reader import IndexReader
-from indexer.store.repair import repair
 from indexer.store.writer import IndexWriter
 from tests.fake_encoder import MeanColour
 from tests.pictures import corpus, picture
@@ -254,7 +254,7 @@ def test_readers_have_an_index_all_through_a_repair(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr("indexer.store.repair.publish", interrupted)
+        patched.setattr("indexer.store.maintenance.repair.publish", interrupted)
         with pytest.raises(KeyboardInterrupt):
             repair(index)
     assert asked == [expected]

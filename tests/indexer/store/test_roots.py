@@ -13,9 +13,9 @@ import pytest
 
 from indexer.build import BuildOptions, BuildReport, build
 from indexer.errors import StoreError
+from indexer.store.catalog.roots import Root, place_of
+from indexer.store.maintenance.repair import repair
 from indexer.store.reader import IndexReader
-from indexer.store.repair import repair
-from indexer.store.roots import Root, place_of
 from indexer.store.writer import IndexWriter
 from tests.fake_encoder import MeanColour
 from tests.indexer.store.test_older_format import unpacked

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from indexer.errors import IndexDamagedError
-from indexer.store.segments import SUFFIXES, Segment, SegmentInfo, SegmentRow, write_segment
+from indexer.store.vectors.segments import SUFFIXES, Segment, SegmentInfo, SegmentRow, write_segment
 from indexer.types import unit
 
 INFO = SegmentInfo(id=7, space="f" * 16, device="cpu", precision="fp32")

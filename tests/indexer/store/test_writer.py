@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 from indexer.corpus import FoundFile
-from indexer.store.patch_codec import PatchCodec
+from indexer.store.maintenance.repair import repair
 from indexer.store.reader import IndexReader
-from indexer.store.repair import repair
+from indexer.store.vectors.patch_codec import PatchCodec
 from indexer.store.writer import IndexWriter, NewSample
 from tests.fake_encoder import MeanColour
 

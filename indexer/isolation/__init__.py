@@ -1,0 +1,1 @@
+"""Isolation: processes in which files are opened, so that no file can stop or crash the rest."""

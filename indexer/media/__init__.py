@@ -1,0 +1,1 @@
+"""Media: what a file holds, as pictures that an encoder or an eye can take."""

@@ -1,0 +1,1 @@
+"""Films, animations and folders of frames: the picture that is shown at a time."""
