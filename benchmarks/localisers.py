@@ -8,7 +8,7 @@ from PIL import Image
 from benchmarks.aligned_difference import aligned_difference
 from benchmarks.attacks import Mask
 from benchmarks.localisation import Localiser
-from search.compare import compare_images
+from search.verification.compare import compare_images
 
 
 def compared(original: Image.Image, copy: Image.Image) -> Mask:

@@ -29,9 +29,9 @@ from indexer.store.reader import IndexReader
 from indexer.store.vectors.space import Space
 from indexer.store.writer import IndexWriter
 from search.evidence import NEEDED_SIDE, compare_decoded
-from search.features import LocalFeatures, local_features
 from search.keypoint_votes import votes
 from search.verdict import COPIES, Verdict
+from search.verification.features import LocalFeatures, local_features
 
 _KEPT = 4000  # decoded pictures in memory, with their local features
 _WORKERS = 2

@@ -19,7 +19,7 @@ from indexer.store.writer import IndexWriter
 from indexer.types import Encoder, Float32
 from search.candidates import candidates
 from search.picture import read_picture
-from search.query import Searcher
+from search.searcher import Searcher
 from search.verdict import Verdict
 
 HITS = 50

@@ -20,8 +20,8 @@ from indexer.media.files import Limits
 from indexer.store.reader import IndexReader
 from indexer.store.writer import IndexWriter
 from indexer.types import Encoder
-from search.query import Searcher
 from search.results import SearchResult
+from search.searcher import Searcher
 from search.verdict import COPIES
 
 PACKAGES = ("dfindex", "numpy", "opencv-python-headless", "torch", "faiss-cpu")

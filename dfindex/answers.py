@@ -15,7 +15,7 @@ from indexer.types import Reason
 if TYPE_CHECKING:
     from dfindex.index import Index
     from search.evidence import ExaminedResult
-    from search.video_results import VideoSearchResult
+    from search.videos.results import VideoSearchResult
 
     Answer: TypeAlias = ExaminedResult | VideoSearchResult
 

@@ -11,7 +11,7 @@ from dfindex.thumbnails import sample_thumbnail
 from indexer.originals import Originals
 
 if TYPE_CHECKING:
-    from search.duplicates import Duplicates
+    from search.duplicates.groups import Duplicates
 
 SIDE = 240  # longest side of a thumbnail in pixels
 

@@ -14,7 +14,7 @@ from dfindex.tables import name_list, path_text, verdict_text
 
 if TYPE_CHECKING:
     from indexer.store.catalog.decisions import Decided
-    from search.duplicates import Duplicates
+    from search.duplicates.groups import Duplicates
 
 
 def duplicates_table(found: Duplicates) -> None:

@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from indexer.store.catalog.decisions import Decided
     from indexer.store.vectors.space import Space
     from indexer.types import Encoder, Float32, Sample
-    from search.duplicates import Duplicates
+    from search.duplicates.groups import Duplicates
     from search.evidence import ExaminedResult
-    from search.query import Searcher
-    from search.video_results import VideoSearchResult
+    from search.searcher import Searcher
+    from search.videos.results import VideoSearchResult
 
     OpenEncoder = Callable[[str | Path | Encoder | None, str, str], Encoder]
 
@@ -93,7 +93,7 @@ class Index(Closing):
 
         The options and errors are those of `search`.
         """
-        from search.video_query import VideoSearcher
+        from search.videos.searcher import VideoSearcher
 
         searcher = VideoSearcher(self.searcher(space, encoder, device, precision))
         return searcher.search(
@@ -113,7 +113,7 @@ class Index(Closing):
         Only pairs at least ``min_score`` near are looked at; without it, those that are nearer
         than strangers or share keypoints. Raise FilterError where the filter makes no sense.
         """
-        from search.duplicates import find_duplicates
+        from search.duplicates.groups import find_duplicates
         from search.restriction import allowed_ids
 
         return find_duplicates(
@@ -206,7 +206,7 @@ class Index(Closing):
         precision: str = "auto",
     ) -> Searcher:
         """Return what answers queries against a space, by default with the encoder it is of."""
-        from search.query import Searcher
+        from search.searcher import Searcher
 
         opened = self._reader.space(space)
         fingerprint = opened.row.fingerprint

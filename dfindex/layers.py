@@ -11,9 +11,9 @@ from PIL import Image
 
 from dfindex.render import HEAT, HEAT_FULL
 from indexer.types import UInt8
-from search.compare import Comparison
 from search.evidence import Evidence
-from search.transforms import PIXEL_CENTRE, Matrix
+from search.verification.compare import Comparison
+from search.verification.transforms import PIXEL_CENTRE, Matrix
 
 SIDE = 1400  # pixels: the longest side of each layer
 _AMPLIFIED = 4  # times: differences are too faint to be seen otherwise

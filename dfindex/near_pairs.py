@@ -10,7 +10,7 @@ from indexer.store.catalog.decisions import Decision, Decisions
 from indexer.store.durable import keep_if_possible, read_sealed_json, write_sealed_json
 from indexer.store.vectors.space import Space
 from indexer.types import Int64
-from search.duplicate_pairs import PairVerifier, candidate_pairs, related
+from search.duplicates.pairs import PairVerifier, candidate_pairs, related
 from search.verdict import COPIES
 
 CERTAIN = 0.995  # cosine of pictures whose files are gone, for them to be called one picture

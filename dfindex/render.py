@@ -9,10 +9,10 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from indexer.media.image import DecodedImage
-from search.compare import Comparison
 from search.evidence import Evidence
-from search.transforms import Matrix, applied, common_area, corners_of, inverse
 from search.verdict import Verdict
+from search.verification.compare import Comparison
+from search.verification.transforms import Matrix, applied, common_area, corners_of, inverse
 
 PANEL = 640  # pixels: the longest side of each picture
 MARGIN, CAPTION, LABEL = 28, 120, 34

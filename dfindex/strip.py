@@ -9,9 +9,9 @@ from PIL import Image, ImageDraw, ImageFont
 from dfindex.render import ALTERED, FAINT, GROUND, INK, SHARED
 from indexer.errors import UnavailableError
 from indexer.media.image import DecodedImage
-from search.video_frames import Frames
-from search.video_results import CheckedFrame, VideoMatch
-from search.video_words import clock
+from search.videos.description import clock
+from search.videos.frames import Frames
+from search.videos.results import CheckedFrame, VideoMatch
 
 CELL = 200  # pixels: the width of a frame in the strip
 MARGIN, CAPTION, CURVE = 12, 22, 90

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from indexer.store.catalog.labelling import Labelling
     from indexer.types import Sample
     from search.results import Hit, SearchResult
-    from search.video_results import VideoSearchResult
+    from search.videos.results import VideoSearchResult
 
 _LISTED = 20
 _ROOTS = 5  # folders of the corpus that are named

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dfindex.comparison import FileComparison
-from search.video_clip import Clip, ClipReader
-from search.video_compare import best_match, compare_clips
-from search.video_results import VideoMatch
+from search.videos.clips import Clip, ClipReader
+from search.videos.compare import best_match, compare_clips
+from search.videos.results import VideoMatch
 
 if TYPE_CHECKING:
     from indexer.types import Encoder

@@ -11,11 +11,11 @@ from dfindex.report import WORDS, data_uri, page_template, write_page
 from dfindex.strip import strip_of
 from dfindex.thumbnails import jpeg
 from indexer.originals import Originals
-from search.video_frames import frames_at
-from search.video_words import clock
+from search.videos.description import clock
+from search.videos.frames import frames_at
 
 if TYPE_CHECKING:
-    from search.video_results import VideoHit, VideoSearchResult
+    from search.videos.results import VideoHit, VideoSearchResult
 
 
 def write_video_report(path: Path, result: VideoSearchResult, originals: Originals) -> None:

@@ -9,10 +9,10 @@ from rich.text import Text
 
 from dfindex.console import shown_on
 from dfindex.tables import path_text, say_unavailable
-from search.video_words import clock
+from search.videos.description import clock
 
 if TYPE_CHECKING:
-    from search.video_results import VideoSearchResult
+    from search.videos.results import VideoSearchResult
 
 
 def video_hits_table(result: VideoSearchResult) -> None:

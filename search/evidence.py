@@ -20,10 +20,10 @@ from indexer.media.image import DecodedImage
 from indexer.media.scales import Scales
 from indexer.originals import Originals
 from indexer.types import Absence, Sample
-from search.compare import Comparison, compare_images
-from search.features import LocalFeatures, local_features
 from search.results import Match, SearchResult
-from search.transforms import Matrix
+from search.verification.compare import Comparison, compare_images
+from search.verification.features import LocalFeatures, local_features
+from search.verification.transforms import Matrix
 
 NEEDED_SIDE = 300  # shorter side in pixels; a decoder keeps twice as much of a larger picture
 SHOWN_SIDE = 640  # longer side in pixels of what is kept to be drawn

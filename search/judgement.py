@@ -15,9 +15,9 @@ from indexer.store.vectors.space import Space
 from indexer.structure import ASSESSABLE
 from indexer.types import Sample
 from search.calibration import NullScores, null_scores
-from search.compare import Comparison
 from search.results import Hit
 from search.verdict import COPIES, Verdict
+from search.verification.compare import Comparison
 
 # Without verification a hit is called similar when no more than this share of pictures without
 # a copy in the corpus has one that scores as high.

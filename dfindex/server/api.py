@@ -37,7 +37,7 @@ from dfindex.server.uploads import Upload, file_of, read_form
 from dfindex.video_comparison import VideoComparison
 from indexer.types import Sample
 from search.results import SearchResult
-from search.video_results import VideoSearchResult
+from search.videos.results import VideoSearchResult
 
 api = APIRouter(prefix="/api/v1", responses=schemas.ERRORS)
 

@@ -20,9 +20,9 @@ from indexer.errors import UnavailableError
 from indexer.media.files import Limits
 from indexer.media.scales import Scales
 from indexer.types import Absence
-from search.compare import Comparison
 from search.evidence import NEEDED_SIDE, compare_decoded
-from search.video_clip import Clip, ClipReader
+from search.verification.compare import Comparison
+from search.videos.clips import Clip, ClipReader
 
 T = TypeVar("T")
 _ENOUGH = 700  # pixels of the shorter side: what the layers show

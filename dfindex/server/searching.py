@@ -13,9 +13,9 @@ from indexer.errors import UsageError
 from indexer.media.files import Limits
 from indexer.types import Kind, Sample
 from search.results import SearchResult
-from search.video_clip import ClipReader
-from search.video_query import VideoSearcher
-from search.video_results import VideoSearchResult
+from search.videos.clips import ClipReader
+from search.videos.results import VideoSearchResult
+from search.videos.searcher import VideoSearcher
 
 
 @dataclass(frozen=True, kw_only=True)

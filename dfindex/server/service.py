@@ -45,8 +45,8 @@ from indexer.errors import IndexLockedError
 from indexer.media.files import Limits
 from indexer.types import Kind, Sample
 from search.results import SearchResult
-from search.video_clip import ClipReader
-from search.video_results import VideoSearchResult
+from search.videos.clips import ClipReader
+from search.videos.results import VideoSearchResult
 
 T = TypeVar("T")
 

@@ -8,10 +8,10 @@ from PIL import Image
 
 from dfindex.render import ALTERED, CAPTION, DIMMED, MARGIN, PANEL, SHARED, overlay
 from indexer.media.image import DecodedImage
-from search.compare import Comparison
 from search.evidence import Evidence
 from search.results import Match
 from search.verdict import Verdict
+from search.verification.compare import Comparison
 
 SIZE = (400, 200)
 FACTOR = PANEL / SIZE[0]

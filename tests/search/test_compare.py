@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageEnhance, ImageFilter, ImageOps
 
-from search.compare import compare_images
 from search.verdict import Verdict
+from search.verification.compare import compare_images
 from tests.search.photographs import photograph, recompressed
 
 

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from search.duplicate_pairs import Pair, Relation, related
+from search.duplicates.pairs import Pair, Relation, related
 from search.verdict import Verdict
 
 PAIRS = [Pair(number, number + 1, 0.9) for number in range(400)]

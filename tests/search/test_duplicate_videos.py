@@ -8,7 +8,7 @@ import numpy as np
 
 import dfindex
 from search.verdict import COPIES
-from search.video_votes import content_votes
+from search.videos.votes import content_votes
 from tests.fake_encoder import MeanColour
 from tests.search.photographs import photograph
 from tests.videos import clip, steady

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from search.features import LocalFeatures, local_features
+from search.verification.features import LocalFeatures, local_features
 from tests.search.photographs import photograph
 
 

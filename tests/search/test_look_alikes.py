@@ -14,8 +14,8 @@ import dfindex
 from benchmarks.documents import LAYOUTS, face, page
 from benchmarks.look_alikes import pages
 from indexer.media.image import decode_image
-from search.compare import compare_images
 from search.verdict import COPIES, Verdict
+from search.verification.compare import compare_images
 from tests.pictures import picture
 from tests.search.photographs import photograph, recompressed
 from tests.shared import needs_shared, shared_data

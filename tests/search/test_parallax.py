@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from search.alignment import align
-from search.compare import DRIFTING, NO_DRIFT, ONE_MAP, compare_images
-from search.parallax import Parallax, parallax
 from search.verdict import COPIES, Verdict
+from search.verification.alignment import align
+from search.verification.compare import DRIFTING, NO_DRIFT, ONE_MAP, compare_images
+from search.verification.parallax import Parallax, parallax
 from tests.search.photographs import photograph, recompressed, similarity, warped
 from tests.shared import needs_shared, shared_data
 

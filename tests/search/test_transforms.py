@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from search.transforms import (
+from search.verification.transforms import (
     applied,
     common_area,
     fitted_affine,

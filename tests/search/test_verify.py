@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from search.features import local_features
-from search.verify import match_features
+from search.verification.features import local_features
+from search.verification.matching import match_features
 from tests.search.photographs import moved_by, photograph, recompressed, similarity, warped
 
 GRID = np.stack(np.meshgrid(np.linspace(0.1, 0.9, 5), np.linspace(0.1, 0.9, 5)), 2).reshape(-1, 2)

@@ -11,7 +11,7 @@ import pytest
 from indexer.errors import MediaError
 from indexer.media.files import Limits
 from indexer.types import Features, Reason, UInt8
-from search.video_clip import BATCH, ClipReader
+from search.videos.clips import BATCH, ClipReader
 from tests.fake_encoder import MeanColour
 from tests.videos import clip, number_of, steady
 

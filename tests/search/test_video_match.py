@@ -10,9 +10,9 @@ import pytest
 import dfindex
 from indexer.types import Float32, Span, unit
 from search.verdict import Verdict
-from search.video_match import match_tracks
-from search.video_results import VideoSearchResult
-from search.video_track import Track
+from search.videos.matching import match_tracks
+from search.videos.results import VideoSearchResult
+from search.videos.tracks import Track
 from tests.shared import needs_shared, shared_data
 
 CLIPS = shared_data / "near_dup" / "videos"

@@ -14,8 +14,8 @@ import dfindex
 from dfindex.encoders import open_encoder
 from indexer.types import UInt8
 from search.verdict import COPIES, Verdict
-from search.video_clip import Clip, ClipReader
-from search.video_compare import Finding, compare_clips
+from search.videos.clips import Clip, ClipReader
+from search.videos.compare import Finding, compare_clips
 from tests.search.photographs import photograph
 from tests.shared import needs_shared, shared_data
 from tests.videos import clip, steady

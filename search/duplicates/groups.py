@@ -14,8 +14,8 @@ from indexer.store.catalog.decisions import Decision, Decisions
 from indexer.store.catalog.links import FileLink, Names, names_of
 from indexer.store.vectors.space import Space
 from indexer.types import Absence, Int64, Kind, Sample
-from search.duplicate_pairs import Pair, PairVerifier, Relation, candidate_pairs, related
-from search.duplicate_videos import VideoPairs
+from search.duplicates.pairs import Pair, PairVerifier, Relation, candidate_pairs, related
+from search.duplicates.videos import VideoPairs
 from search.verdict import COPIES, Verdict
 
 

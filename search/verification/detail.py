@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 
 from indexer.types import Float32
-from search.alignment import Mask, correlation, grey
+from search.verification.alignment import Mask, correlation, grey
 
 _BLUR = 0.8  # pixels: what is finer is noise
 _WINDOW = 2.0  # standard deviation of the window of comparison, in pixels

@@ -21,8 +21,8 @@ from indexer.media.videos.frames import Sampling
 from indexer.store.catalog.catalog import Catalog, FrameRow
 from indexer.store.vectors.space import Space
 from indexer.types import Encoder, Float32, Int64, Reason, Span, UInt8, unit
-from search.video_frames import Frames
-from search.video_track import Track
+from search.videos.frames import Frames
+from search.videos.tracks import Track
 
 DENSELY = Sampling(fps=2.0, least=16, most=64)
 BATCH = 8

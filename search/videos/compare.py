@@ -9,15 +9,15 @@ import numpy as np
 
 from search.results import Match
 from search.verdict import Verdict
-from search.video_alignment import Segment
-from search.video_check import CHECKED, chosen_looks, look, verdict_of
-from search.video_clip import Clip, ClipReader
-from search.video_frames import Frames
-from search.video_match import in_order, match_tracks
-from search.video_results import CheckedFrame, Part, VideoMatch
-from search.video_share import Stretch, measured, shares
-from search.video_track import Track
-from search.video_words import described
+from search.videos.alignment import Segment
+from search.videos.clips import Clip, ClipReader
+from search.videos.description import described
+from search.videos.frame_checks import CHECKED, chosen_looks, look, verdict_of
+from search.videos.frames import Frames
+from search.videos.matching import in_order, match_tracks
+from search.videos.results import CheckedFrame, Part, VideoMatch
+from search.videos.shares import Stretch, measured, shares
+from search.videos.tracks import Track
 
 COMPARED = 8  # pairs of frames that two videos which are given are compared by
 ENOUGH = 0.5  # of the video of which more is shared: what shares less is no copy

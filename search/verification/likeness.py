@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from indexer.types import Float32
-from search.alignment import Alignment, Mask, correlation, grey, window_of
+from search.verification.alignment import Alignment, Mask, correlation, grey, window_of
 
 BLUR = 1.0  # pixels: what is finer is resampling and compression
 STRUCTURE = (4.0, 1.5)  # levels of deviation; the second where hardly anything has the first

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from search.verdict import Verdict
-from search.video_results import CheckedFrame, Part, VideoMatch
+from search.videos.results import CheckedFrame, Part, VideoMatch
 
 MOST_PARTS = 3
 _TURNED = 1.5  # degrees

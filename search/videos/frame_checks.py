@@ -13,10 +13,10 @@ from indexer.structure import ASSESSABLE, structure
 from indexer.types import Float32
 from search.evidence import NEEDED_SIDE, compare_decoded
 from search.verdict import COPIES, Verdict
-from search.video_alignment import Segment
-from search.video_frames import Frames, in_any_order
-from search.video_results import CheckedFrame
-from search.video_track import Track
+from search.videos.alignment import Segment
+from search.videos.frames import Frames, in_any_order
+from search.videos.results import CheckedFrame
+from search.videos.tracks import Track
 
 CHECKED = 6  # pairs of frames of two videos, and at least one of each part
 FRAME = 1 / 30  # seconds: as near as times are found

@@ -11,15 +11,15 @@ import numpy as np
 from indexer.errors import MediaError, UnavailableError, UsageError
 from indexer.originals import Originals
 from indexer.types import Int64, Reason, Sample
-from search.query import Searcher
 from search.restriction import allowed_ids
 from search.results import without_files
+from search.searcher import Searcher
 from search.timing import Clock
-from search.video_clip import Clip, ClipReader, Indexed, indexed
-from search.video_compare import Aligned, align_tracks, best_match, finding
-from search.video_frames import Frames
-from search.video_results import VideoHit, VideoQuery, VideoSearchResult
-from search.video_votes import content_votes
+from search.videos.clips import Clip, ClipReader, Indexed, indexed
+from search.videos.compare import Aligned, align_tracks, best_match, finding
+from search.videos.frames import Frames
+from search.videos.results import VideoHit, VideoQuery, VideoSearchResult
+from search.videos.votes import content_votes
 
 NEAREST = 40  # samples retrieved for each frame of the query
 CANDIDATES = 50  # videos that are aligned

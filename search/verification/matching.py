@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from indexer.types import Float32, Int64
-from search.features import LocalFeatures
-from search.transforms import (
+from search.verification.features import LocalFeatures
+from search.verification.transforms import (
     Matrix,
     applied,
     fitted_affine,

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from indexer.types import Float32
-from search.alignment import Mask
+from search.verification.alignment import Mask
 
 Places = npt.NDArray[np.floating] | npt.NDArray[np.integer]
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from search.video_track import STEP, Float64, Track
+from search.videos.tracks import STEP, Float64, Track
 
 MOST_VOTES = 4096
 GAP = 2.0  # seconds, or spacings, that may be missing within one path

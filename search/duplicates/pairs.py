@@ -19,10 +19,10 @@ from indexer.store.vectors.space import Space
 from indexer.types import Absence, Int64, Sample
 from search.calibration import null_scores
 from search.evidence import NEEDED_SIDE, compare_decoded
-from search.features import LocalFeatures, local_features
 from search.keypoint_votes import WORTH, votes
 from search.results import Match
 from search.verdict import Verdict
+from search.verification.features import LocalFeatures, local_features
 
 NEIGHBOURS = 10  # of each sample that are considered
 BATCH = 512  # samples searched for at once

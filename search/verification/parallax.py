@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from indexer.types import Float32, UInt8
-from search.alignment import Alignment, correlation, grey, window_of
+from search.verification.alignment import Alignment, correlation, grey, window_of
 
 FEWEST_PLACES = 20
 _PLACES = 40  # along the longer side

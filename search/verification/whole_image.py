@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from indexer.types import Float32, UInt8
-from search.transforms import Matrix
+from search.verification.transforms import Matrix
 
 SIDE = 32
 ALIKE = 0.93  # correlation of what a slow gradient leaves

@@ -9,7 +9,15 @@ import numpy as np
 import numpy.typing as npt
 
 from indexer.types import Float32, UInt8
-from search.transforms import PIXEL_CENTRE, Linear, Matrix, applied, corners_of, parts, plausible
+from search.verification.transforms import (
+    PIXEL_CENTRE,
+    Linear,
+    Matrix,
+    applied,
+    corners_of,
+    parts,
+    plausible,
+)
 
 LONGEST_SIDE = 640
 ROOM = 2  # pixels around the common area that are not judged: resampling reaches over edges

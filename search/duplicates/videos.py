@@ -14,11 +14,11 @@ from indexer.store.catalog.catalog import Catalog
 from indexer.store.vectors.space import Space
 from indexer.structure import ASSESSABLE
 from indexer.types import Absence, Int64, Sample
-from search.duplicate_pairs import Pair, Relation
-from search.video_clip import Indexed, indexed
-from search.video_compare import Aligned, align_tracks, finding
-from search.video_frames import Frames
-from search.video_votes import content_votes
+from search.duplicates.pairs import Pair, Relation
+from search.videos.clips import Indexed, indexed
+from search.videos.compare import Aligned, align_tracks, finding
+from search.videos.frames import Frames
+from search.videos.votes import content_votes
 
 NEAREST = 10  # frames of other videos retrieved for each frame
 PARTNERS = 5  # videos that each is aligned with

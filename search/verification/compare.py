@@ -13,17 +13,17 @@ from PIL import Image
 
 from indexer.structure import ASSESSABLE, structure
 from indexer.types import Float32, UInt8
-from search.alignment import Alignment, Mask, align
-from search.description import Change, described
-from search.features import LocalFeatures, local_features
-from search.likeness import Comparable, Likeness, comparable, likeness
-from search.parallax import Parallax, parallax
-from search.residual import Residual, residual
 from search.results import Match
-from search.thumbnails import whole_picture
-from search.transforms import PIXEL_CENTRE, Matrix, overlaps, parts
 from search.verdict import Verdict
-from search.verify import Geometry, match_features
+from search.verification.alignment import Alignment, Mask, align
+from search.verification.description import Change, described
+from search.verification.features import LocalFeatures, local_features
+from search.verification.likeness import Comparable, Likeness, comparable, likeness
+from search.verification.matching import Geometry, match_features
+from search.verification.parallax import Parallax, parallax
+from search.verification.residual import Residual, residual
+from search.verification.transforms import PIXEL_CENTRE, Matrix, overlaps, parts
+from search.verification.whole_image import whole_picture
 
 FEWEST_POINTS = 16
 SURE, LIKELY = 0.5, 0.1  # confidence of the geometry alone; with the pixels' agreement

@@ -8,10 +8,10 @@ import cv2
 import numpy as np
 
 from indexer.types import Float32
-from search.alignment import Mask
-from search.detail import Detail, detail
-from search.likeness import Comparable, blurred, deviation
-from search.toning import toned
+from search.verification.alignment import Mask
+from search.verification.detail import Detail, detail
+from search.verification.likeness import Comparable, blurred, deviation
+from search.verification.tone_mapping import toned
 
 # pixels, of luminance and the colour differences: what is finer is resampling and compression,
 # which keeps colours at half the resolution or less

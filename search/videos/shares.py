@@ -15,16 +15,16 @@ import numpy as np
 from indexer.media.image import DecodedImage
 from indexer.structure import ASSESSABLE, structure
 from indexer.types import Float32
-from search.alignment import correlation
 from search.results import Match
-from search.transforms import PIXEL_CENTRE, Matrix
 from search.verdict import COPIES
-from search.video_alignment import Segment
-from search.video_check import FRAME
-from search.video_frames import Frames, in_any_order
-from search.video_match import apart
-from search.video_results import CheckedFrame
-from search.video_track import Bools, Float64, Track
+from search.verification.alignment import correlation
+from search.verification.transforms import PIXEL_CENTRE, Matrix
+from search.videos.alignment import Segment
+from search.videos.frame_checks import FRAME
+from search.videos.frames import Frames, in_any_order
+from search.videos.matching import apart
+from search.videos.results import CheckedFrame
+from search.videos.tracks import Bools, Float64, Track
 
 PLACES = 48  # at which the parts are looked at, all together
 FEWEST = 6  # of each part

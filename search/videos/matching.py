@@ -10,8 +10,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from search.video_alignment import Pairs, Segment, aligned, compared, gap, matched
-from search.video_track import Bools, Float64, Track
+from search.videos.alignment import Pairs, Segment, aligned, compared, gap, matched
+from search.videos.tracks import Bools, Float64, Track
 
 ALIKE = 0.5  # cosine from which two frames may show the same: what the encoder is trained to
 MOST_SEGMENTS = 16

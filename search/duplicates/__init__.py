@@ -1,0 +1,1 @@
+"""Near-duplicates of a corpus: pairs, films that share a part, and the groups they form."""

@@ -1,0 +1,1 @@
+"""Verification: whether one picture is a copy of another, by its pixels, and what was altered."""

@@ -1,0 +1,1 @@
+"""Videos as queries and as evidence: which parts two films share, and how sure that is."""
