@@ -18,7 +18,7 @@ from indexer.store.reader import IndexReader
 from indexer.store.writer import IndexWriter
 from indexer.types import Encoder, Float32
 from search.candidates import candidates
-from search.picture import read_picture
+from search.query import read_picture
 from search.searcher import Searcher
 from search.verdict import Verdict
 

@@ -20,7 +20,7 @@ from indexer.types import Absence, Encoder, Int64, Kind, Sample
 from search.candidates import Candidate, candidates
 from search.evidence import Evidence, ExaminedResult, examine
 from search.judgement import Found, Judge
-from search.picture import Picture, is_same_content, read_picture, sampled_picture
+from search.query import Picture, is_same_content, read_picture, sampled_picture
 from search.restriction import allowed_ids
 from search.results import Completeness, Hit, Query, Searched, SearchResult, without_files
 from search.timing import Clock

@@ -20,7 +20,7 @@ from dfindex.comparison import compare, compare_files
 from dfindex.render import ALTERED, CAPTION, MARGIN, PANEL
 from indexer.types import UInt8
 from search.evidence import NEEDED_SIDE
-from search.picture import read_picture
+from search.query import read_picture
 from tests.dfindex.test_verified_search import DATA, manifest
 from tests.fake_encoder import NAME, MeanColour
 from tests.search.photographs import photograph, recompressed
