@@ -15,8 +15,8 @@ from benchmarks.probe_features import FeatureSet, feature_sets
 from indexer.labels import read_labels
 from indexer.types import Encoder
 from probes.dataset import Dataset, Record, Target, classes_of
-from probes.episodes import QUERIES, SHOTS, Episodes, run_episodes
-from probes.metrics import Interval, RocCurve, bootstrap
+from probes.evaluation.episodes import QUERIES, SHOTS, Episodes, run_episodes
+from probes.evaluation.metrics import Interval, RocCurve, bootstrap
 
 HEADS = ("prototypes", "lda", "logistic", "cache", "knn")
 PACKAGES = ("dfindex", "numpy", "scikit-learn", "torch")

@@ -18,7 +18,7 @@ from indexer.preprocess import needed, prepare
 from indexer.preprocess_views import seen_box
 from indexer.store.catalog.orientations import OrientationFinding
 from indexer.types import Encoder, EncoderSpec, Float32, Head, UInt8
-from probes.attention import patch_logits, top_regions
+from probes.maps import patch_logits, top_regions
 from probes.rollout import gradient_rollout, rollout
 
 if TYPE_CHECKING:

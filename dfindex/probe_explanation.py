@@ -14,7 +14,7 @@ from indexer.preprocess import needed, prepare
 from indexer.preprocess_views import seen_box
 from indexer.types import Encoder
 from probes.features import FeatureKind, features_of
-from probes.patch import patch_map
+from probes.heads.patch import patch_map
 
 PREFIX = "probe:"
 

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from probes.episodes import Episodes
-from probes.evaluation import Evaluation, reliability_of
-from probes.metrics import RocCurve
+from probes.evaluation.episodes import Episodes
+from probes.evaluation.metrics import RocCurve
+from probes.evaluation.results import Evaluation, reliability_of
 
 SIZE = (4.6, 3.8)
 INK, ACCENT, FAINT = "#16191d", "#0b6a9c", "#9aa4b0"

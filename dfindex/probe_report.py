@@ -10,8 +10,8 @@ from jinja2 import Environment, PackageLoader, select_autoescape
 
 from dfindex.probe_plots import generators_plot, reliability_plot, roc_plot, shots_plot
 from indexer.store.durable import replace_file
-from probes.episodes import Episodes
-from probes.evaluation import Evaluation
+from probes.evaluation.episodes import Episodes
+from probes.evaluation.results import Evaluation
 from probes.storage import Probe
 
 

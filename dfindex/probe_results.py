@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from probes.evaluation import Evaluation
+from probes.evaluation.results import Evaluation
 from probes.storage import Probe
 
 

@@ -14,8 +14,8 @@ from dfindex.console import shown_on
 if TYPE_CHECKING:
     from dfindex.probe_results import Applied, Training
     from dfindex.probing_files import Suggestion, Verdict
-    from probes.episodes import Episodes, Result
-    from probes.evaluation import Evaluation, Row
+    from probes.evaluation.episodes import Episodes, Result
+    from probes.evaluation.results import Evaluation, Row
 
 _WORDS = {
     "auc": "AUC",

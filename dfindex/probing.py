@@ -21,7 +21,6 @@ from indexer.store.catalog.probe_scores import ProbeScores, probe_folder, save_s
 from indexer.store.reader import IndexReader
 from indexer.store.vectors.space import Space
 from indexer.types import Float32, Int64, Sample
-from probes.codec import codec_features
 from probes.dataset import (
     Dataset,
     Record,
@@ -30,8 +29,9 @@ from probes.dataset import (
     classes_of,
     labelled,
 )
-from probes.evaluate import evaluate
-from probes.evaluation import Evaluation
+from probes.evaluation.encoding import codec_features
+from probes.evaluation.evaluate import evaluate
+from probes.evaluation.results import Evaluation
 from probes.features import (
     FeatureKind,
     FeatureSpec,
@@ -40,8 +40,8 @@ from probes.features import (
     read_features,
 )
 from probes.grouping import SplitBy, grouped
-from probes.heads import REAL_ONLY
-from probes.patch import POOLINGS
+from probes.heads.patch import POOLINGS
+from probes.heads.registry import REAL_ONLY
 from probes.recipe import Detector, Recipe, fit
 from probes.storage import (
     EVALUATION,

@@ -16,7 +16,7 @@ from indexer.preprocess import needed, prepare
 from indexer.store.vectors.space import Space
 from indexer.types import Encoder, Features, Float32
 from probes.dataset import UNKNOWN, Target
-from probes.evaluation import called
+from probes.evaluation.results import called
 from probes.features import features_of, read_features
 from probes.storage import Probe
 from probes.suggest import suggest, uncertainty

@@ -10,7 +10,7 @@ from dfindex.probing import Prober, keep_training
 from indexer.errors import UsageError
 from probes.calibration import Calibration
 from probes.dataset import Target
-from probes.episodes import Episodes, run_episodes
+from probes.evaluation.episodes import Episodes, run_episodes
 from probes.features import FeatureKind, FeatureSpec
 from probes.grouping import SplitBy
 from probes.recipe import Recipe

@@ -12,8 +12,8 @@ from threadpoolctl import threadpool_limits
 from indexer.types import FloatArray, Int64
 from probes.calibration import NOT_CALIBRATED, Calibration, Calibrator
 from probes.dataset import Texts
-from probes.heads import AUTO, HEADS, REAL_ONLY, make_head
-from probes.one_class import KnownClassesHead
+from probes.heads.one_class import KnownClassesHead
+from probes.heads.registry import AUTO, HEADS, REAL_ONLY, make_head
 from probes.splits import Fold, inner_folds
 
 CHOSEN_ON = 4_000  # samples that a head is chosen on, at most
@@ -41,7 +41,7 @@ class Recipe:
         """Return a new head of a method."""
         if self.pooling is None or method == REAL_ONLY:
             return make_head(method, **self.parameters)
-        from probes.patch import PatchHead
+        from probes.heads.patch import PatchHead
 
         return PatchHead(base=method, pooling=self.pooling, tokens=self.tokens)
 

@@ -27,9 +27,9 @@ from indexer.store.durable import (
 from probes.calibration import Calibration, Calibrator
 from probes.dataset import Target
 from probes.features import FeatureSpec
-from probes.heads import REAL_ONLY, make_head
-from probes.one_class import KnownClassesHead
-from probes.patch import PatchHead
+from probes.heads.one_class import KnownClassesHead
+from probes.heads.patch import PatchHead
+from probes.heads.registry import REAL_ONLY, make_head
 from probes.recipe import Choice, Detector, Recipe
 
 CARD, WEIGHTS, SCORES, EVALUATION = "card.json", "head.safetensors", "scores", "evaluation.json"
@@ -250,7 +250,7 @@ def _head(plain: dict[str, Any], arrays: dict[str, Any], prefix: str) -> Any:
 
 
 def _method_of(head: Any) -> str:
-    from probes.heads import HEADS
+    from probes.heads.registry import HEADS
 
     if isinstance(head, KnownClassesHead):
         return "known"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from indexer.types import FloatArray, Int64
-from probes.nearest import unit_rows
+from probes.heads.nearest import unit_rows
 
 POOL = 20  # candidates for each picture suggested: the most uncertain ones
 

@@ -11,7 +11,7 @@ from PIL import Image
 import dfindex
 from dfindex.maintenance import set_label
 from indexer.types import Float32
-from probes.codec import NAMES, codec_features
+from probes.evaluation.encoding import NAMES, codec_features
 from tests.fake_encoder import NAME
 from tests.pictures import picture
 

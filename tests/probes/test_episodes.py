@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from indexer.errors import UsageError
-from probes.episodes import Episodes, Result, draw, run_episodes
+from probes.evaluation.episodes import Episodes, Result, draw, run_episodes
 from tests.probes.points import dataset, record
 
 

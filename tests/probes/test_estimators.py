@@ -1,11 +1,11 @@
 import pytest
 from sklearn.utils.estimator_checks import check_estimator
 
-from probes.fewshot import CacheHead, PrototypeHead
-from probes.linear import DiscriminantHead, LogisticHead, RidgeHead
-from probes.nearest import MahalanobisHead, NearestMeanHead, NeighboursHead
-from probes.one_class import KnownClassesHead, RealOnlyHead
-from probes.patch import PatchHead
+from probes.heads.fewshot import CacheHead, PrototypeHead
+from probes.heads.linear import DiscriminantHead, LogisticHead, RidgeHead
+from probes.heads.nearest import MahalanobisHead, NearestMeanHead, NeighboursHead
+from probes.heads.one_class import KnownClassesHead, RealOnlyHead
+from probes.heads.patch import PatchHead
 
 HEADS = (
     LogisticHead,

@@ -4,7 +4,7 @@ from sklearn.metrics import roc_auc_score
 
 from indexer.errors import UsageError
 from probes.dataset import Target, check_labels
-from probes.evaluate import evaluate
+from probes.evaluation.evaluate import evaluate
 from probes.grouping import SplitBy
 from probes.recipe import Recipe, fit
 from tests.probes.points import dataset, halves, record

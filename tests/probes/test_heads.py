@@ -5,12 +5,12 @@ import pytest
 from scipy.special import expit
 from sklearn.covariance import LedoitWolf
 
-from probes.fewshot import CacheHead, PrototypeHead
-from probes.heads import HEADS, make_head
-from probes.linear import DiscriminantHead, LinearHead, LogisticHead, RidgeHead
-from probes.nearest import MahalanobisHead, NearestMeanHead, NeighboursHead
-from probes.one_class import RealOnlyHead
-from probes.patch import PatchHead, patch_map
+from probes.heads.fewshot import CacheHead, PrototypeHead
+from probes.heads.linear import DiscriminantHead, LinearHead, LogisticHead, RidgeHead
+from probes.heads.nearest import MahalanobisHead, NearestMeanHead, NeighboursHead
+from probes.heads.one_class import RealOnlyHead
+from probes.heads.patch import PatchHead, patch_map
+from probes.heads.registry import HEADS, make_head
 
 # Two clouds with the means (-2, 0) and (2, 0), symmetric about the line x = 0.
 SQUARE = np.array([[-3, 1], [-3, -1], [-1, 1], [-1, -1], [3, 1], [3, -1], [1, 1], [1, -1]], float)

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from probes.metrics import (
+from probes.evaluation.metrics import (
     RocCurve,
     binary_figures,
     bootstrap,

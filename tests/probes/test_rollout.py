@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from probes.attention import patch_logits, top_regions
+from probes.maps import patch_logits, top_regions
 from probes.rollout import gradient_rollout, rollout
 
 

@@ -6,8 +6,8 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from probes.fewshot import PrototypeHead
-from probes.linear import LogisticHead
+from probes.heads.fewshot import PrototypeHead
+from probes.heads.linear import LogisticHead
 
 pytestmark = pytest.mark.slow
 

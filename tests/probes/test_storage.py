@@ -7,7 +7,7 @@ import pytest
 from indexer.errors import DfindexError, StoreError, UsageError
 from probes.dataset import Target
 from probes.features import FeatureKind, FeatureSpec
-from probes.heads import HEADS, REAL_ONLY
+from probes.heads.registry import HEADS, REAL_ONLY
 from probes.recipe import Recipe, fit
 from probes.storage import Probe, load_probe, save_probe
 from tests.probes.points import dataset, halves

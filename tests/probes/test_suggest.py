@@ -1,6 +1,6 @@
 import numpy as np
 
-from probes.codec import jpeg_tables
+from probes.evaluation.encoding import jpeg_tables
 from probes.suggest import suggest, uncertainty
 
 

@@ -13,7 +13,7 @@ from indexer.errors import UsageError
 from indexer.store.reader import IndexReader
 from indexer.store.writer import IndexWriter
 from indexer.types import unit
-from probes.temporal import TemporalHead, _rate, clips_of, evaluate_temporal
+from probes.heads.temporal import TemporalHead, _rate, clips_of, evaluate_temporal
 from tests.fake_encoder import MeanColour
 from tests.indexer.test_video_build import patch
 from tests.videos import clip, steady

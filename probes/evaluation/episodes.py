@@ -13,8 +13,8 @@ from indexer.errors import UsageError
 from indexer.types import FloatArray, Int64
 from probes.dataset import Dataset, Texts
 from probes.grouping import SplitBy, grouped
-from probes.heads import HEADS, REAL_ONLY, make_head
-from probes.patch import PatchHead
+from probes.heads.patch import PatchHead
+from probes.heads.registry import HEADS, REAL_ONLY, make_head
 from probes.recipe import scores_of
 
 FEWEST_EPISODES = 100

@@ -21,7 +21,7 @@ from indexer.errors import UsageError
 from indexer.store.catalog.catalog import Catalog, FrameRow
 from indexer.store.vectors.space import Space
 from indexer.types import Float32, FloatArray, Int64
-from probes.linear import LogisticHead
+from probes.heads.linear import LogisticHead
 
 FRAMES = 12
 WIDTH, HEADS, LAYERS, DROPOUT = 64, 4, 1, 0.1

@@ -9,8 +9,8 @@ from scipy.special import softmax
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from indexer.types import Float32, FloatArray, Int64
-from probes.head import Head
-from probes.heads import make_head
+from probes.heads.base import Head
+from probes.heads.registry import make_head
 
 ROUNDS = 3  # of attending, then fitting again
 SHARPNESS = 2.0  # attention is the softmax of this times a token's lead in standard deviations

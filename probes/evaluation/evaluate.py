@@ -12,17 +12,17 @@ from sklearn.metrics import classification_report, confusion_matrix
 from indexer.errors import UsageError
 from indexer.types import Float32, FloatArray, Int64
 from probes.dataset import REAL, Dataset, Target
-from probes.evaluation import Evaluation, Row, Threshold, called
-from probes.grouping import Grouped, Pair, SplitBy, grouped
-from probes.leakage import leakage
-from probes.metrics import (
+from probes.evaluation.leakage import leakage
+from probes.evaluation.metrics import (
     RESAMPLES,
     RocCurve,
     binary_figures,
     bootstrap,
     multiclass_figures,
 )
-from probes.open_set import measured
+from probes.evaluation.open_set import measured
+from probes.evaluation.results import Evaluation, Row, Threshold, called
+from probes.grouping import Grouped, Pair, SplitBy, grouped
 from probes.recipe import Recipe, fit
 from probes.splits import Fold, folds_by_group, leave_group_out, leave_one_out
 

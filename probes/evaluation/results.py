@@ -9,9 +9,9 @@ import numpy as np
 
 from indexer.types import FloatArray, Int64
 from probes.dataset import Target
-from probes.leakage import Leakage
-from probes.metrics import FALSE_POSITIVE_RATES, Interval, reliability
-from probes.open_set import OpenSet
+from probes.evaluation.leakage import Leakage
+from probes.evaluation.metrics import FALSE_POSITIVE_RATES, Interval, reliability
+from probes.evaluation.open_set import OpenSet
 
 
 @dataclass(frozen=True, kw_only=True)

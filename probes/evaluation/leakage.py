@@ -10,8 +10,8 @@ from sklearn.ensemble import ExtraTreesClassifier
 
 from indexer.types import Float32, Int64
 from probes.dataset import Dataset, Texts
+from probes.evaluation.metrics import Interval, RocCurve, bootstrap
 from probes.grouping import Grouped, SplitBy
-from probes.metrics import Interval, RocCurve, bootstrap
 from probes.splits import Fold
 
 SUSPICIOUS_AUC = 0.55  # what the codec control's interval must lie above to be called a leak
@@ -66,7 +66,7 @@ def codec_control(
     AUC, its 95 % interval over groups, and the names of the features that matter, the first most.
     None where the folds leave nothing to measure.
     """
-    from probes.codec import NAMES
+    from probes.evaluation.encoding import NAMES
 
     scores = np.full(len(y), np.nan)
     importance = np.zeros(codec.shape[1])

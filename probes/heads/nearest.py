@@ -9,7 +9,7 @@ from sklearn.covariance import ledoit_wolf
 from sklearn.neighbors import NearestNeighbors
 
 from indexer.types import FloatArray, Int64
-from probes.head import Head, class_means
+from probes.heads.base import Head, class_means
 
 MOST_NEIGHBOURS = 15
 COSINE_SHARPNESS = 10.0  # what a cosine is multiplied by before the softmax

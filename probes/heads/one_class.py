@@ -9,8 +9,8 @@ from sklearn.base import BaseEstimator, OutlierMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from indexer.types import FloatArray
-from probes.head import class_means
-from probes.nearest import shrunk_covariance
+from probes.heads.base import class_means
+from probes.heads.nearest import shrunk_covariance
 
 
 class RealOnlyHead(OutlierMixin, BaseEstimator):  # type: ignore[misc]

@@ -12,7 +12,7 @@ from sklearn.linear_model import LogisticRegression, RidgeClassifier
 from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 
 from indexer.types import FloatArray, Int64
-from probes.head import Head
+from probes.heads.base import Head
 from probes.splits import inner_folds
 
 # C for features of variance one; larger = less regularised.

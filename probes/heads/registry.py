@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from indexer.errors import UsageError
-from probes.fewshot import CacheHead, PrototypeHead
-from probes.linear import DiscriminantHead, LogisticHead, RidgeHead
-from probes.nearest import MahalanobisHead, NearestMeanHead, NeighboursHead
-from probes.one_class import RealOnlyHead
+from probes.heads.fewshot import CacheHead, PrototypeHead
+from probes.heads.linear import DiscriminantHead, LogisticHead, RidgeHead
+from probes.heads.nearest import MahalanobisHead, NearestMeanHead, NeighboursHead
+from probes.heads.one_class import RealOnlyHead
 
 # The simplest first: among equals the first one is chosen.
 HEADS: dict[str, type[Any]] = {

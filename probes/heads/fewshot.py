@@ -8,8 +8,8 @@ import numpy as np
 from scipy.special import logsumexp
 
 from indexer.types import FloatArray, Int64
-from probes.head import Head, class_means
-from probes.nearest import unit_rows
+from probes.heads.base import Head, class_means
+from probes.heads.nearest import unit_rows
 
 
 class PrototypeHead(Head):

@@ -1,0 +1,1 @@
+"""Evaluation: what a probe is worth on pictures it has not seen, and how far that holds."""

@@ -1,0 +1,1 @@
+"""Heads: classifiers whose fitted state is arrays and numbers."""
