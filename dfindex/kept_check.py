@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from dfindex.near_pairs import REMEMBERED
 from indexer.store.catalog.probe_scores import load_scores
 from indexer.store.durable import read_sealed_json
 from indexer.store.folder import IndexFolder
@@ -15,6 +14,7 @@ from indexer.store.lock import WriterLock
 from indexer.store.maintenance.examination import Examination
 from indexer.store.maintenance.quarantine import quarantine
 from probes.storage import CARD, EVALUATION, SCORES, load_probe
+from search.duplicates.near_pairs import REMEMBERED
 from search.projection import read
 
 

@@ -49,7 +49,7 @@ def build(
     import os
 
     from benchmarks.build_throughput import run
-    from dfindex.bench_tables import throughput_table
+    from dfindex.cli.tables.bench import throughput_table
     from indexer.encoders.registry import load
 
     if engine is not None:
@@ -102,7 +102,7 @@ def search(
     PHOTOS is a folder with test/, validation/ and train/. Each attack is made of ROUNDS pictures.
     """
     from benchmarks.search_latency import run
-    from dfindex.bench_tables import search_table
+    from dfindex.cli.tables.bench import search_table
     from indexer.encoders.registry import load
 
     report = run(
@@ -174,7 +174,7 @@ def copy(
     from benchmarks import copy_detection, localisation
     from benchmarks.copy_methods import all_methods, fast_methods
     from benchmarks.localisers import all_localisers
-    from dfindex.bench_tables import copy_tables
+    from dfindex.cli.tables.bench import copy_tables
     from indexer.encoders.registry import load
 
     tell = partial(click.echo, err=True)
@@ -235,8 +235,8 @@ def probe(
     LABELS is a label file: path,label,generator.
     """
     from benchmarks.probe_shots import run
-    from dfindex.bench_tables import probe_table
-    from dfindex.probing_options import parsed_shots
+    from dfindex.cli.tables.bench import probe_table
+    from dfindex.probing.options import parsed_shots
     from indexer.encoders.registry import load
 
     report = run(
@@ -267,7 +267,7 @@ def _engines(
     as_json: bool,
 ) -> None:
     from benchmarks.engines import run
-    from dfindex.forensic_tables import engines_table
+    from dfindex.cli.tables.detection import engines_table
 
     report = run(
         encoder,

@@ -55,7 +55,7 @@ def build(
     """
     from dfindex.building import build_report
     from dfindex.cli.progress import shown_progress
-    from dfindex.tables import build_summary
+    from dfindex.cli.tables.search import build_summary
 
     if not paths and not given["frames_folder"]:
         raise click.UsageError("expected files or folders to index, got none")

@@ -11,7 +11,7 @@ from dfindex.cli.main import NOTHING_FOUND, OK
 from dfindex.cli.options import OutputFile, as_json, echo, frames_folder_flag, print_json
 
 if TYPE_CHECKING:
-    from dfindex.comparison import FileComparison
+    from dfindex.compare import FileComparison
 
 
 @click.command()
@@ -48,9 +48,9 @@ def _compared(a: Path, b: Path, out: Path | None) -> FileComparison:
     from indexer.media.videos.frames import holds_video
 
     if holds_video(a) or holds_video(b):
-        from dfindex.video_comparison import compare_videos
+        from dfindex.compare_videos import compare_videos
 
         return compare_videos(a, b, out=out)
-    from dfindex.comparison import compare as compare_pictures
+    from dfindex.compare import compare as compare_pictures
 
     return compare_pictures(a, b, out=out)

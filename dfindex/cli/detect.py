@@ -17,8 +17,8 @@ from dfindex.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from dfindex.detection import Detector
-    from dfindex.wording import Threshold
+    from dfindex.detection.detect import Detector
+    from dfindex.detection.wording import Threshold
 
 
 @click.command()
@@ -58,9 +58,9 @@ def detect(
     Give --encoder a forensic encoder; the packaged one has no such head. A threshold does not
     transfer from one kind of picture to another: calibrate on real pictures of your own.
     """
-    from dfindex.detection import Detector
+    from dfindex.cli.tables.detection import detections_table
+    from dfindex.detection.detect import Detector
     from dfindex.encoders import open_encoder
-    from dfindex.forensic_tables import detections_table
 
     opened = open_encoder(encoder, device, precision, preset=preset, engine=engine)
     detector = Detector(opened, index=index)
@@ -80,8 +80,8 @@ def _threshold(
     calibrate: Path | None,
     views: bool,
 ) -> Threshold:
-    from dfindex.calibrating import calibrated
-    from dfindex.wording import UNCALIBRATED, at_probability
+    from dfindex.detection.calibration import calibrated
+    from dfindex.detection.wording import UNCALIBRATED, at_probability
 
     if threshold is not None and (fpr is not None or calibrate is not None):
         raise click.UsageError("--threshold is a threshold already; leave out --fpr, --calibrate")

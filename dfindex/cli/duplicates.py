@@ -35,8 +35,8 @@ def duplicates(
     """
     import dfindex
     from dfindex.cli.progress import shown_steps
-    from dfindex.duplicate_report import write_report
-    from dfindex.duplicate_tables import duplicates_table
+    from dfindex.cli.tables.duplicates import duplicates_table
+    from dfindex.reports.duplicates import write_report
 
     shown = sys.stderr.isatty() if progress is None else progress
     with dfindex.open(index) as opened, shown_steps(shown) as tell:
@@ -62,7 +62,7 @@ def decide(pictures: tuple[str, ...], index: Path, as_json: bool) -> int:
     duplicates respect it ever after.
     """
     import dfindex
-    from dfindex.duplicate_tables import decisions_table
+    from dfindex.cli.tables.duplicates import decisions_table
     from dfindex.maintenance import decide as run
 
     if pictures:

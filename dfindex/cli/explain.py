@@ -43,9 +43,9 @@ def explain(
     as_json: bool,
 ) -> None:
     """Show where an encoder looks in a picture."""
+    from dfindex.cli.tables.detection import explanation_summary
     from dfindex.encoders import open_encoder
-    from dfindex.explaining import explain_to
-    from dfindex.forensic_tables import explanation_summary
+    from dfindex.explanation.saving import explain_to
 
     opened = open_encoder(encoder, device, precision, preset=preset)
     result = explain_to(out, image, opened, method=method, block=block, index=index)

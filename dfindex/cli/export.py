@@ -31,7 +31,7 @@ def parquet(file: Path, index: Path, space: str | None, with_map: bool, as_json:
     """
     import dfindex
     from dfindex.cli.progress import shown_steps
-    from dfindex.exporting import export_parquet
+    from dfindex.export import export_parquet
 
     with dfindex.open(index) as opened, shown_steps(sys.stderr.isatty()) as tell:
         done = export_parquet(opened, file, space=space, projection=with_map, progress=tell)
@@ -49,7 +49,7 @@ def parquet(file: Path, index: Path, space: str | None, with_map: bool, as_json:
 def vectors(file: Path, index: Path, space: str | None, as_json: bool) -> None:
     """Write the unit vectors as a .npy array, and their samples as FILE.csv."""
     import dfindex
-    from dfindex.exporting import export_vectors
+    from dfindex.export import export_vectors
 
     with dfindex.open(index) as opened:
         done = export_vectors(opened, file, space=space)

@@ -15,7 +15,7 @@ from dfindex.cli.options import as_json, index_option, print_json
 def status(index: Path, as_json: bool) -> None:
     """Say what the index holds, and how complete it is."""
     import dfindex
-    from dfindex.tables import status_table
+    from dfindex.cli.tables.search import status_table
 
     with dfindex.open(index) as opened:
         value = opened.status()
@@ -31,7 +31,7 @@ def status(index: Path, as_json: bool) -> None:
 def failures(index: Path, as_json: bool) -> None:
     """List every file that could not be indexed, with the reason."""
     import dfindex
-    from dfindex.tables import failures_table
+    from dfindex.cli.tables.search import failures_table
 
     with dfindex.open(index) as opened:
         rows = opened.failures()

@@ -28,8 +28,8 @@ def import_(csv: Path, index: Path, as_json: bool) -> int:
 
     Exits with 1 where no line names a file of the index.
     """
+    from dfindex.cli.tables.search import labelling_summary
     from dfindex.maintenance import import_labels
-    from dfindex.tables import labelling_summary
 
     result = import_labels(index, csv)
     if as_json:
@@ -68,7 +68,7 @@ def set_(
 def list_(index: Path, as_json: bool) -> None:
     """List all labels."""
     import dfindex
-    from dfindex.tables import labels_table
+    from dfindex.cli.tables.search import labels_table
 
     with dfindex.open(index) as opened:
         rows = opened.labels()

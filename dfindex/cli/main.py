@@ -124,7 +124,7 @@ def _words(error: Exception, folder: Path | None) -> str:
 
 
 def _say(message: str) -> None:
-    from dfindex.console import visible
+    from dfindex.cli.tables.console import visible
 
     line = visible(" ".join(message.split()))
     click.echo(f"dfindex: {line}", file=sys.stderr)

@@ -20,8 +20,8 @@ def remove(names: tuple[str, ...], index: Path, as_json: bool) -> int:
     A folder's name removes all below it. What is still in the corpus comes back with the next
     build over it. dfindex compact gives the disk space back.
     """
+    from dfindex.cli.tables.maintenance import removal_summary
     from dfindex.maintenance import remove as run
-    from dfindex.maintenance_tables import removal_summary
 
     result = run(index, names)
     if as_json:
@@ -36,8 +36,8 @@ def remove(names: tuple[str, ...], index: Path, as_json: bool) -> int:
 @as_json
 def compact(index: Path, as_json: bool) -> None:
     """Give back the space of what was removed, and join small segments."""
+    from dfindex.cli.tables.maintenance import compaction_summary
     from dfindex.maintenance import compact as run
-    from dfindex.maintenance_tables import compaction_summary
 
     result = run(index)
     if as_json:
@@ -59,8 +59,8 @@ def relocate(old: Path, new: Path, dry_run: bool, force: bool, index: Path, as_j
     A case that moved together with its index needs no telling. Files at NEW are compared by size,
     and some by SHA-256; where nothing fits, nothing is relocated.
     """
+    from dfindex.cli.tables.maintenance import relocation_summary
     from dfindex.maintenance import relocate as run
-    from dfindex.maintenance_tables import relocation_summary
 
     result = run(index, old, new, dry_run=dry_run, force=force)
     if as_json:
@@ -122,8 +122,8 @@ def doctor(
         if repair or files or (take_back is not None and empty_quarantine):
             raise click.UsageError("--take-back and --empty-quarantine stand alone")
         return _quarantine(index, take_back, as_json=as_json)
+    from dfindex.cli.tables.maintenance import examination_table
     from dfindex.maintenance import doctor as run
-    from dfindex.maintenance_tables import examination_table
 
     result = run(index, repair=repair, every_file=files)
     if as_json:
@@ -134,8 +134,8 @@ def doctor(
 
 
 def _quarantine(index: Path, number: int | None, *, as_json: bool) -> int:
+    from dfindex.cli.tables.maintenance import quarantine_summary
     from dfindex.maintenance import empty_quarantine, take_back
-    from dfindex.maintenance_tables import quarantine_summary
 
     done = (
         [f"deleted {empty_quarantine(index)} files"] if number is None else take_back(index, number)
@@ -155,10 +155,10 @@ def _orientation(
     *,
     as_json: bool,
 ) -> int:
-    from dfindex.calibrating import check_orientation
-    from dfindex.detection import Detector
+    from dfindex.cli.tables.detection import orientation_summary
+    from dfindex.detection.calibration import check_orientation
+    from dfindex.detection.detect import Detector
     from dfindex.encoders import open_encoder
-    from dfindex.forensic_tables import orientation_summary
 
     device, precision, preset = how
     opened = open_encoder(encoder, device, precision, preset=preset)

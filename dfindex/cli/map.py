@@ -33,8 +33,8 @@ def map(
     """Draw the corpus in two dimensions: what looks alike lies together."""
     import dfindex
     from dfindex.cli.progress import shown_steps
-    from dfindex.map_data import corpus_map
-    from dfindex.map_page import write_map
+    from dfindex.corpus_map import corpus_map
+    from dfindex.reports.map import write_map
 
     with dfindex.open(index) as opened, shown_steps(progress or sys.stderr.isatty()) as tell:
         if out is None:

@@ -19,7 +19,7 @@ def models() -> None:
 @as_json
 def list_(as_json: bool) -> None:
     """List all encoders, and which of them are on disk."""
-    from dfindex.tables import models_table
+    from dfindex.cli.tables.search import models_table
     from indexer.encoders.registry import available
 
     entries = available()
@@ -34,7 +34,7 @@ def list_(as_json: bool) -> None:
 @as_json
 def show(name: str, as_json: bool) -> None:
     """Show one encoder: licence, revision, checksum, preprocessing, what is known of its head."""
-    from dfindex.tables import model_table
+    from dfindex.cli.tables.search import model_table
     from indexer.encoders.registry import show as entry_of
 
     entry = entry_of(name)
@@ -57,7 +57,7 @@ def show(name: str, as_json: bool) -> None:
 @as_json
 def fetch(name: str, from_folder: Path | None, revision: str | None, as_json: bool) -> None:
     """Bring a published encoder onto this machine and check it; offline from then on."""
-    from dfindex.forensic_tables import fetched_summary
+    from dfindex.cli.tables.detection import fetched_summary
     from indexer.encoders.fetch import fetch as run
     from indexer.encoders.registry import show as entry_of
 
@@ -79,7 +79,7 @@ def fetch(name: str, from_folder: Path | None, revision: str | None, as_json: bo
 @as_json
 def verify(name: str, golden: Path | None, as_json: bool) -> int:
     """Prove an encoder's weights: hash, tensors, head, both layouts, the authors' own scores."""
-    from dfindex.forensic_tables import verification_table
+    from dfindex.cli.tables.detection import verification_table
     from indexer.encoders.registry import verified
 
     result = verified(name, golden=golden)

@@ -82,8 +82,8 @@ def probe() -> None:
 @as_json
 def train(name: str, index: Path, as_json: bool, **options: Any) -> None:
     """Train a probe on the labelled pictures, and measure it on pictures it has not seen."""
-    from dfindex.probe_tables import training_summary
-    from dfindex.probing_options import train as run
+    from dfindex.cli.tables.probes import training_summary
+    from dfindex.probing.options import train as run
 
     result = run(index, name, **options)
     if as_json:
@@ -103,9 +103,9 @@ def evaluate(
     name: str, index: Path, split: str, max_fpr: float, report: Path | None, as_json: bool
 ) -> None:
     """Measure a probe on the labels as they are now, by folds that it has not seen."""
-    from dfindex.probe_report import write_probe_report
-    from dfindex.probe_tables import evaluation_summary
-    from dfindex.probing import Prober
+    from dfindex.cli.tables.probes import evaluation_summary
+    from dfindex.probing.probes import Prober
+    from dfindex.reports.probe import write_probe_report
     from probes.grouping import SplitBy
 
     with Prober(index) as prober:
@@ -132,9 +132,9 @@ def evaluate(
 @as_json
 def episodes(index: Path, report: Path | None, as_json: bool, **options: Any) -> None:
     """Learn a generator from 1, 5, 10, 50 pictures, again and again, with every head."""
-    from dfindex.probe_report import write_episodes_report
-    from dfindex.probe_tables import episodes_table
-    from dfindex.probing_options import episodes as run
+    from dfindex.cli.tables.probes import episodes_table
+    from dfindex.probing.options import episodes as run
+    from dfindex.reports.probe import write_episodes_report
 
     result = run(index, **options)
     if report:
@@ -164,9 +164,9 @@ def apply(
 
     The index's scores serve filters: dfindex search --where "probe.NAME > 0.9".
     """
-    from dfindex.probe_tables import applied_summary, verdicts_table
-    from dfindex.probing import Prober
-    from dfindex.probing_files import apply_to_files
+    from dfindex.cli.tables.probes import applied_summary, verdicts_table
+    from dfindex.probing.new_files import apply_to_files
+    from dfindex.probing.probes import Prober
 
     with Prober(index) as prober:
         if not paths:
@@ -192,9 +192,9 @@ def apply(
 @as_json
 def suggest(name: str, index: Path, count: int, where: str | None, as_json: bool) -> int:
     """List the pictures whose label would teach a probe most."""
-    from dfindex.probe_tables import suggestions_table
-    from dfindex.probing import Prober
-    from dfindex.probing_files import suggestions
+    from dfindex.cli.tables.probes import suggestions_table
+    from dfindex.probing.new_files import suggestions
+    from dfindex.probing.probes import Prober
 
     with Prober(index) as prober:
         found = suggestions(prober, name, count=count, where=where)
@@ -210,8 +210,8 @@ def suggest(name: str, index: Path, count: int, where: str | None, as_json: bool
 @as_json
 def list_(index: Path, as_json: bool) -> None:
     """List all probes of the index."""
-    from dfindex.probe_tables import cards_table
-    from dfindex.probing import Prober
+    from dfindex.cli.tables.probes import cards_table
+    from dfindex.probing.probes import Prober
 
     with Prober(index) as prober:
         cards = prober.cards()
@@ -227,8 +227,8 @@ def list_(index: Path, as_json: bool) -> None:
 @as_json
 def show(name: str, index: Path, as_json: bool) -> None:
     """Show a probe's card."""
-    from dfindex.probe_tables import card_table
-    from dfindex.probing import Prober
+    from dfindex.cli.tables.probes import card_table
+    from dfindex.probing.probes import Prober
     from indexer.store.catalog.probe_scores import probe_folder
     from probes.storage import check_name, read_card
 

@@ -19,7 +19,7 @@ from rich.progress import (
 from rich.progress import Task as RichTask
 from rich.text import Text
 
-from dfindex.console import shown_on
+from dfindex.cli.tables.console import shown_on
 
 
 class _Rate(TextColumn):

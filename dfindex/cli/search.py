@@ -67,7 +67,7 @@ def search(
 def _shown_each(
     found: Iterator[Answer | Unanswered], folder: str, limited: bool, as_json: bool
 ) -> int:
-    from dfindex.answer_table import Tally, shown_one_by_one
+    from dfindex.cli.tables.answers import Tally, shown_one_by_one
     from indexer.errors import DfindexError
 
     tally = Tally()
@@ -97,8 +97,8 @@ def _shown(result: Answer, opened: Index, limited: bool, report: Path | None, as
 
 
 def _write_report(path: Path, result: Answer, opened: Index) -> None:
-    from dfindex.report import write_report
-    from dfindex.video_report import write_video_report
+    from dfindex.reports.search import write_report
+    from dfindex.reports.videos import write_video_report
     from search.evidence import ExaminedResult
 
     if isinstance(result, ExaminedResult):
@@ -108,8 +108,8 @@ def _write_report(path: Path, result: Answer, opened: Index) -> None:
 
 
 def _show_table(result: Answer) -> None:
-    from dfindex.tables import hits_table
-    from dfindex.video_tables import video_hits_table
+    from dfindex.cli.tables.search import hits_table
+    from dfindex.cli.tables.videos import video_hits_table
     from search.results import SearchResult
 
     if isinstance(result, SearchResult):

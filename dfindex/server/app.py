@@ -11,18 +11,18 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
 import dfindex
-from dfindex.server.api import api
-from dfindex.server.departures import Departures
-from dfindex.server.duplicate_pages import duplicate_api, duplicate_pages
-from dfindex.server.errors import handle_errors
-from dfindex.server.gate import Gate
-from dfindex.server.health import health
-from dfindex.server.intake import Intake
-from dfindex.server.pages import pages
-from dfindex.server.pairs import Pairs
-from dfindex.server.probe_pages import probe_api, probe_pages
+from dfindex.server.http.departures import Departures
+from dfindex.server.http.errors import handle_errors
+from dfindex.server.http.gate import Gate
+from dfindex.server.http.intake import Intake
+from dfindex.server.routes.api import api
+from dfindex.server.routes.duplicates import duplicate_api, duplicate_pages
+from dfindex.server.routes.health import health
+from dfindex.server.routes.pages import pages
+from dfindex.server.routes.probes import probe_api, probe_pages
 from dfindex.server.service import Service
 from dfindex.server.settings import ServerSettings
+from dfindex.server.views.pairs import Pairs
 from indexer.errors import UsageError
 
 _HERE = Path(__file__).parent

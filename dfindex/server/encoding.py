@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from dfindex.encoders import open_encoder
-from dfindex.server.batching import Batcher
+from dfindex.server.jobs.batching import Batcher
 from dfindex.server.metrics import Metrics
 from dfindex.server.settings import ServerSettings
 from indexer.closing import Closing

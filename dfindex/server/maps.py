@@ -6,7 +6,7 @@ import logging
 import threading
 from dataclasses import dataclass
 
-from dfindex.map_data import CorpusMap, corpus_map, packed
+from dfindex.corpus_map import CorpusMap, corpus_map, packed
 from dfindex.server.live import LiveIndex, State
 from indexer.errors import DfindexError
 

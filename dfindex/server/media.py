@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dfindex.index import Index
-from dfindex.server.errors import Problem
+from dfindex.server.http.errors import Problem
 from indexer.errors import UnavailableError
 from indexer.originals import CheckedFile, Stamp
 from indexer.types import Sample

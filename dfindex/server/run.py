@@ -11,7 +11,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from dfindex.server.app import create_app
-from dfindex.server.connections import PatientProtocol
+from dfindex.server.http.connections import PatientProtocol
 from dfindex.server.settings import Allowance, ServerSettings
 from indexer.errors import UsageError
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dfindex.index import Index
-from dfindex.server.departures import Stop
-from dfindex.server.errors import Problem
+from dfindex.server.http.departures import Stop
+from dfindex.server.http.errors import Problem
 from indexer.errors import UsageError
 from indexer.media.files import Limits
 from indexer.types import Kind, Sample

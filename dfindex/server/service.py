@@ -14,18 +14,18 @@ from typing import TypeVar
 
 from threadpoolctl import ThreadpoolController
 
-from dfindex.comparison import FileComparison, compare
+from dfindex.compare import FileComparison, compare
+from dfindex.compare_videos import VideoComparison, compared_with
 from dfindex.index import Index
-from dfindex.server.access import Access, Rate
-from dfindex.server.batching import Batcher, answer_within
-from dfindex.server.departures import Stop
-from dfindex.server.duplicate_groups import DuplicateFinder
 from dfindex.server.encoding import Encoders
+from dfindex.server.http.access import Access, Rate
+from dfindex.server.http.departures import Stop
+from dfindex.server.jobs.batching import Batcher, answer_within
+from dfindex.server.jobs.queues import Queue, benches
 from dfindex.server.live import LiveIndex, warm
 from dfindex.server.maps import Maps
 from dfindex.server.media import PictureCache, Unchanged
 from dfindex.server.metrics import Metrics
-from dfindex.server.queues import Queue, benches
 from dfindex.server.searching import (
     SearchOptions,
     known_sample,
@@ -39,7 +39,7 @@ from dfindex.server.searching import (
 from dfindex.server.settings import ServerSettings
 from dfindex.server.uploads import Upload, UploadStore
 from dfindex.server.vetting import Vetting
-from dfindex.video_comparison import VideoComparison, compared_with
+from dfindex.server.views.duplicate_groups import DuplicateFinder
 from indexer.closing import Closing
 from indexer.errors import IndexLockedError
 from indexer.media.files import Limits

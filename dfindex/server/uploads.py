@@ -18,8 +18,8 @@ from starlette.datastructures import FormData, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect, Request
 
-from dfindex.server.errors import Problem
-from dfindex.server.intake import media_type, too_large
+from dfindex.server.http.errors import Problem
+from dfindex.server.http.intake import media_type, too_large
 from dfindex.server.settings import Allowance
 from indexer.closing import Closing
 from indexer.media.formats import SNIFFED, named_kind

@@ -10,7 +10,7 @@ from concurrent.futures import CancelledError
 from contextlib import contextmanager
 from pathlib import Path
 
-from dfindex.server.departures import Stop
+from dfindex.server.http.departures import Stop
 from indexer.closing import Closing
 from indexer.corpus import FoundFile
 from indexer.isolation.process import DecodeProcess

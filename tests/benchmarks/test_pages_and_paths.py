@@ -11,7 +11,7 @@ import dfindex
 from benchmarks.map_opening import lay_out
 from benchmarks.probe_path import _shortened
 from benchmarks.service_index import make_index
-from dfindex.map_data import corpus_map
+from dfindex.corpus_map import corpus_map
 
 
 def test_the_map_s_page_shows_the_places_that_were_made_up(tmp_path: Path) -> None:

@@ -14,9 +14,9 @@ import pytest
 from click.testing import CliRunner, Result
 from PIL import Image
 
-from dfindex.calibrating import area_under_curve
 from dfindex.cli import main
-from dfindex.wording import UNCALIBRATED, Word, at_false_positive_rate, at_probability
+from dfindex.detection.calibration import area_under_curve
+from dfindex.detection.wording import UNCALIBRATED, Word, at_false_positive_rate, at_probability
 from indexer.encoders.registry import load
 from indexer.errors import UsageError
 from indexer.media.videos.frames import DEFAULT_FRAMES

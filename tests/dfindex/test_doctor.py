@@ -13,12 +13,12 @@ import pytest
 from click.testing import Result
 
 import dfindex
-from dfindex.near_pairs import remembered_pairs
 from indexer.store.catalog.probe_scores import ProbeScores, save_scores
 from indexer.store.folder import IndexFolder
 from indexer.store.reader import IndexReader
 from probes.recipe import Recipe
 from probes.storage import load_probe, save_probe
+from search.duplicates.near_pairs import remembered_pairs
 from search.projection import project
 from tests.fake_encoder import NAME
 from tests.pictures import corpus

@@ -14,7 +14,7 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from dfindex.cli import main
-from dfindex.explanation import Method, explain
+from dfindex.explanation.explain import Method, explain
 from indexer.encoders.attention import attend, attend_for
 from indexer.encoders.registry import load
 from indexer.encoders.vit import HookedViT

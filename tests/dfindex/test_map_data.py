@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import dfindex
-from dfindex.map_data import corpus_map, packed
+from dfindex.corpus_map import corpus_map, packed
 from indexer.store.catalog.probe_scores import ProbeScores, probe_folder, save_scores
 from indexer.store.durable import replace_file
 from tests.fake_encoder import NAME

@@ -16,8 +16,8 @@ from PIL import Image
 
 import dfindex
 from dfindex.cli import main
-from dfindex.comparison import compare, compare_files
-from dfindex.render import ALTERED, CAPTION, MARGIN, PANEL
+from dfindex.compare import compare, compare_files
+from dfindex.drawing.comparison import ALTERED, CAPTION, MARGIN, PANEL
 from indexer.types import UInt8
 from search.evidence import NEEDED_SIDE
 from search.query import read_picture
@@ -146,7 +146,7 @@ def embedded(page: Path) -> list[bytes]:
 
 def test_a_report_needs_no_file_again(spliced: tuple[Path, Path], tmp_path: Path) -> None:
     """What was compared is drawn, whatever became of the files since."""
-    from dfindex.report import render
+    from dfindex.reports.search import render
 
     query, original = spliced
     with dfindex.build([original], index=tmp_path / "index", encoder=NAME, workers=1) as index:

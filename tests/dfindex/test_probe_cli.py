@@ -120,7 +120,7 @@ def test_scores_filter_a_search(run: Run, labelled: Path) -> None:
 
 
 def test_a_patch_probe_shows_where(run: Run, labelled: Path, tmp_path: Path) -> None:
-    from dfindex.explaining import explain_to
+    from dfindex.explanation.saving import explain_to
     from tests.fake_encoder import MeanColour
 
     trained = run("probe", "train", "where", "--method", "lda", "--features", "patches")
@@ -236,7 +236,7 @@ def test_only_real_pictures_make_a_probe_of_the_strange(run: Run, labelled: Path
 
 
 def test_near_duplicates_are_found_by_their_pixels(run: Run, tmp_path: Path) -> None:
-    from dfindex.probing import Prober
+    from dfindex.probing.probes import Prober
     from tests.benchmarks.pictures import opened, photographs
 
     root = tmp_path / "photos"
@@ -245,7 +245,7 @@ def test_near_duplicates_are_found_by_their_pixels(run: Run, tmp_path: Path) -> 
         opened(path).save(root / f"{number}.png")
     opened(photographs(6)[2]).save(root / "copy.jpg", quality=60)
     assert run("build", root, "--encoder", NAME, "--workers", 1).exit_code == 0
-    from dfindex.near_pairs import near_pairs, remembered_pairs
+    from search.duplicates.near_pairs import near_pairs, remembered_pairs
 
     with Prober(tmp_path / ".dfindex") as prober:
         space = prober.spaces()[0]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dfindex.render import ALTERED, CAPTION, DIMMED, MARGIN, PANEL, SHARED, overlay
+from dfindex.drawing.comparison import ALTERED, CAPTION, DIMMED, MARGIN, PANEL, SHARED, overlay
 from indexer.media.image import DecodedImage
 from search.evidence import Evidence
 from search.results import Match

@@ -45,7 +45,7 @@ def test_tables_are_those_of_unchanged_files_only(tmp_path: Path) -> None:
 
 
 def test_labels_lead_to_files_that_are_still_what_was_labelled(tmp_path: Path) -> None:
-    from dfindex.detection import Detector
+    from dfindex.detection.detect import Detector
     from dfindex.encoders import open_encoder
     from tests.tiny_vit import write_tiny_vit
 

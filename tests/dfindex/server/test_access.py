@@ -13,8 +13,8 @@ from starlette.testclient import TestClient
 
 import dfindex
 from dfindex.cli import main
-from dfindex.server.access import Rate
-from dfindex.server.addresses import client_of
+from dfindex.server.http.access import Rate
+from dfindex.server.http.addresses import client_of
 from dfindex.server.settings import Role, ServerSettings
 from indexer.errors import UsageError
 from tests.dfindex.server.conftest import Serve
@@ -185,7 +185,7 @@ def test_a_network_of_addresses_is_one_client() -> None:
 
 def test_a_rate_counts_each_client_for_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [1000.0]
-    monkeypatch.setattr("dfindex.server.access.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("dfindex.server.http.access.time.monotonic", lambda: now[0])
     rate = Rate(2)
     rate.count("a")
     now[0] += 20

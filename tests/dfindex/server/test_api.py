@@ -19,7 +19,7 @@ from starlette.testclient import TestClient
 
 import dfindex
 import dfindex.maintenance
-from dfindex.server.api import as_json
+from dfindex.server.routes.api import as_json
 from indexer.store.catalog.probe_scores import ProbeScores, probe_folder, save_scores
 from indexer.types import Kind, Sample
 from tests.dfindex import schemas

@@ -288,7 +288,7 @@ def test_the_map_s_own_page_works_from_disk(browser: Any, tmp_path: Path) -> Non
     corpus(tmp_path / "corpus", 20)
     index = dfindex.build([tmp_path / "corpus"], index=tmp_path / "i", encoder=NAME, workers=1)
     with index:
-        from dfindex.map_page import write_map
+        from dfindex.reports.map import write_map
 
         write_map(index, tmp_path / "map.html", thumbnails=True)
     context = browser.new_context(offline=True)

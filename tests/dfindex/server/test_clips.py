@@ -16,7 +16,7 @@ import pytest
 from starlette.testclient import TestClient
 
 import dfindex
-from dfindex.video_comparison import compare_videos
+from dfindex.compare_videos import compare_videos
 from tests.dfindex.server.conftest import Serve, film
 from tests.dfindex.server.test_api import ERROR
 from tests.dfindex.server.test_hostile import metric

@@ -9,9 +9,9 @@ from concurrent.futures import CancelledError
 
 import pytest
 
-from dfindex.server.batching import Workbench
-from dfindex.server.crew import Crew
-from dfindex.server.errors import Problem
+from dfindex.server.http.errors import Problem
+from dfindex.server.jobs.batching import Workbench
+from dfindex.server.jobs.crew import Crew
 
 
 def test_each_asker_gets_its_result_or_its_error() -> None:
@@ -56,7 +56,7 @@ def test_dismissed_it_drops_what_waits_and_waits_for_nothing_long() -> None:
 
 
 def test_jobs_that_do_not_end_stop_no_others(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("dfindex.server.batching._PATIENCE", 0.1)
+    monkeypatch.setattr("dfindex.server.jobs.batching._PATIENCE", 0.1)
     ends = threading.Event()
 
     async def ask() -> list[int | str]:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
-import dfindex.probing
+import dfindex.probing.probes
 from tests.dfindex.server.conftest import Serve
 from tests.dfindex.server.test_api import ids
 

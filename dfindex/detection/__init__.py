@@ -1,0 +1,1 @@
+"""Ask an encoder's own head: real or fake, and what that rests on."""

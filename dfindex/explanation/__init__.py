@@ -1,0 +1,1 @@
+"""Where an encoder or a probe looks in a picture."""

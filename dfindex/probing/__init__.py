@@ -1,0 +1,1 @@
+"""Probes of an index as people use them."""

@@ -1,0 +1,1 @@
+"""What was found, as pages that need no network and no other file."""

@@ -1,0 +1,109 @@
+"""A search's result as one self-contained page."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from jinja2 import Environment, PackageLoader, Template, select_autoescape
+from markupsafe import Markup, escape
+
+from dfindex import availability
+from dfindex.drawing.comparison import overlay
+from dfindex.drawing.thumbnails import jpeg, sample_thumbnail
+from dfindex.places import page_of, place_of
+from indexer.corpus import as_text
+from indexer.store.durable import replace_file
+from search.verdict import COPIES
+
+if TYPE_CHECKING:
+    from indexer.originals import Originals
+    from search.evidence import ExaminedResult
+    from search.results import Hit
+
+THUMBNAIL = 640  # longest side in pixels
+
+WORDS = {
+    "exact": "exact copy, byte for byte",
+    "copy": "copy",
+    "altered_copy": "altered copy",
+    "similar": "similar, not verified",
+    "unrelated": "nearest, but unrelated",
+    "not_assessable": "cannot be assessed",
+}
+
+
+def write_report(path: Path, result: ExaminedResult, originals: Originals) -> None:
+    """Write the page; pictures that are gone or changed since are said to be so."""
+    write_page(path, render(result, originals))
+
+
+def write_page(path: Path, html: str) -> None:
+    """Write a page; names that are no text are written as the index displays them."""
+    data = as_text(html.encode("utf-8", "surrogateescape")).encode()
+    replace_file(path, lambda file: file.write(data))
+
+
+def render(result: ExaminedResult, originals: Originals) -> str:
+    """Return the page as HTML, with all pictures inside."""
+    from dfindex import __version__
+
+    shown = result.picture
+    return page_template("search.html").render(
+        result=result,
+        headline=_headline(result),
+        version=__version__,
+        made_at=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        query_image=None if shown is None else data_uri(jpeg(shown.image, THUMBNAIL)),
+        hits=[(hit, *_pictures(result, hit, originals)) for hit in result.hits],
+        words=WORDS,
+        picture=picture,
+    )
+
+
+def page_template(name: str, **filters: Callable[..., object]) -> Template:
+    """Return a template of a page that needs nothing but itself, with ``filters`` of its own."""
+    environment = Environment(
+        loader=PackageLoader("dfindex.reports"), autoescape=select_autoescape(), trim_blocks=True
+    )
+    environment.filters |= availability.WORDS | {"page": page_of, "place": place_of}
+    environment.filters |= {"basename": lambda path: Path(path).name, **filters}
+    return environment.get_template(name)
+
+
+def data_uri(jpeg: bytes | None) -> str | None:
+    """Return a picture as a page holds it, None where there is none."""
+    return None if jpeg is None else "data:image/jpeg;base64," + base64.b64encode(jpeg).decode()
+
+
+def _pictures(
+    result: ExaminedResult, hit: Hit, originals: Originals
+) -> tuple[str | None, str | None]:
+    """Return what a hit shows, and what was matched and altered, as it was compared."""
+    evidence = result.evidence.get(hit.sample.id)
+    if evidence is None:
+        return data_uri(sample_thumbnail(originals, hit.sample, THUMBNAIL)), None
+    drawing = overlay(evidence)
+    shown = jpeg(evidence.second.image, THUMBNAIL)
+    return data_uri(shown), data_uri(jpeg(drawing, max(drawing.size)))
+
+
+def picture(image: str | None, description: str) -> Markup:
+    """Return an image element, or the words that stand for a picture that is gone."""
+    if image is None:
+        return Markup('<div class="gone">the file is gone or has changed since</div>')
+    return Markup('<img src="{}" alt="{}">').format(image, escape(description))
+
+
+def _headline(result: ExaminedResult) -> str:
+    name = Path(result.query.path).name
+    found = [hit for hit in result.hits if hit.verdict in COPIES]
+    if found:
+        return f"{name}: {len(found)} {'copy' if len(found) == 1 else 'copies'} found"
+    similar = sum(hit.verdict == "similar" for hit in result.hits)
+    if similar:
+        return f"{name}: no verified copy, {similar} similar"
+    return f"{name}: no finding"

@@ -1,0 +1,1 @@
+"""Jobs that requests leave behind or wait for: queues, and the threads that do them."""

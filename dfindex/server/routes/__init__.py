@@ -1,0 +1,1 @@
+"""The routes: the API, and the pages."""
