@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from benchmarks.attacks import ATTACKS
-from benchmarks.copy_queries import QUERY_QUALITY, Pictures, choose, queries
+from benchmarks.copies.attacks import ATTACKS
+from benchmarks.copies.queries import QUERY_QUALITY, Pictures, choose, queries
 from benchmarks.machine import Machine
 from indexer.build import BuildOptions, build
 from indexer.errors import UsageError

@@ -14,8 +14,8 @@ import click
 import numpy as np
 from PIL import Image
 
-from benchmarks.attacks import ATTACKS, Attack, AttackResult
-from benchmarks.local_edits import LOCAL_EDITS
+from benchmarks.copies.attacks import ATTACKS, Attack, AttackResult
+from benchmarks.copies.local_edits import LOCAL_EDITS
 
 HERE = Path(__file__).resolve().parent
 COPIES_EACH = 2

@@ -10,7 +10,7 @@ import av
 import numpy as np
 from PIL import Image
 
-from benchmarks.long_film import long_film
+from benchmarks.service.long_film import long_film
 from indexer.types import UInt8
 
 BITS = 12

@@ -171,9 +171,9 @@ def copy(
 
     PHOTOS is a folder with test/, validation/ and train/; only test/ is attacked.
     """
-    from benchmarks import copy_detection, localisation
-    from benchmarks.copy_methods import all_methods, fast_methods
-    from benchmarks.localisers import all_localisers
+    from benchmarks.copies import benchmark, localisation
+    from benchmarks.copies.compared import all_methods, fast_methods
+    from benchmarks.copies.localisers import all_localisers
     from dfindex.cli.tables.bench import copy_tables
     from indexer.encoders.registry import load
 
@@ -181,7 +181,7 @@ def copy(
     found = altered = None
     if copies:
         loaded = load(encoder, device=device, precision=precision)
-        found = copy_detection.run(
+        found = benchmark.run(
             photos,
             encoder=loaded,
             methods=fast_methods(loaded) if fast else all_methods(loaded),
@@ -234,7 +234,7 @@ def probe(
 
     LABELS is a label file: path,label,generator.
     """
-    from benchmarks.probe_shots import run
+    from benchmarks.probes.shots import run
     from dfindex.cli.tables.bench import probe_table
     from dfindex.probing.options import parsed_shots
     from indexer.encoders.registry import load

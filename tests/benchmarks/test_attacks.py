@@ -4,8 +4,8 @@ import cv2
 import numpy as np
 import pytest
 
-from benchmarks.attacks import ATTACKS, AttackResult
-from benchmarks.local_edits import LARGEST, LOCAL_EDITS, SMALLEST
+from benchmarks.copies.attacks import ATTACKS, AttackResult
+from benchmarks.copies.local_edits import LARGEST, LOCAL_EDITS, SMALLEST
 from tests.benchmarks.pictures import map_of_itself, opened, photographs
 
 EDITS = {**ATTACKS, **LOCAL_EDITS}

@@ -6,9 +6,9 @@ import numpy as np
 import pdqhash
 import pytest
 
-from benchmarks.attacks import ATTACKS
-from benchmarks.baselines import Pdq, PdqDihedral, PHash
-from benchmarks.sift_baseline import RATIO, SiftRansac, _ratio_test
+from benchmarks.copies.attacks import ATTACKS
+from benchmarks.copies.hashes import Pdq, PdqDihedral, PHash
+from benchmarks.copies.sift_baseline import RATIO, SiftRansac, _ratio_test
 from tests.benchmarks.pictures import opened, photographs
 
 

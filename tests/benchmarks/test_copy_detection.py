@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from benchmarks.baselines import PdqDihedral
-from benchmarks.copy_detection import Called, run
-from benchmarks.copy_queries import choose, queries
-from benchmarks.copy_table import render
-from benchmarks.encoder_methods import ClassToken, with_and_without_views
-from benchmarks.sift_baseline import SiftRansac
+from benchmarks.copies.benchmark import Called, run
+from benchmarks.copies.encoder_methods import ClassToken, with_and_without_views
+from benchmarks.copies.hashes import PdqDihedral
+from benchmarks.copies.queries import choose, queries
+from benchmarks.copies.sift_baseline import SiftRansac
+from benchmarks.copies.tables import render
 from indexer.errors import UsageError
 from search.views import views
 from tests.benchmarks.pictures import opened, photographs

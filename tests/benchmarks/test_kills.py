@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.forks import forked
-from benchmarks.power_loss import Disk
-from benchmarks.store_case import State
+from benchmarks.store.case import State
+from benchmarks.store.forks import forked
+from benchmarks.store.power_loss import Disk
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmarks.aligned_difference import aligned_difference
-from benchmarks.local_cases import HONEST, Case, case, plan
-from benchmarks.localisation import measured, render, run
+from benchmarks.copies.aligned_difference import aligned_difference
+from benchmarks.copies.local_cases import HONEST, Case, case, plan
+from benchmarks.copies.localisation import measured, render, run
 from tests.benchmarks.pictures import DATA, map_of_itself, opened, photographs
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import many_builds
+from benchmarks.store import many_builds
 
 
 @pytest.mark.slow

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 
 import dfindex
-from benchmarks.map_opening import lay_out
-from benchmarks.probe_path import _shortened
-from benchmarks.service_index import make_index
+from benchmarks.probes.path import _shortened
+from benchmarks.service.index import make_index
+from benchmarks.service.map_opening import lay_out
 from dfindex.corpus_map import corpus_map
 
 

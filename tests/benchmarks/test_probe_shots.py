@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmarks.mesonet import WEIGHTS, MesoNet
-from benchmarks.probe_features import colour_histograms, raw_pixels
-from benchmarks.probe_shots import HEADS, run
-from benchmarks.probe_table import render
+from benchmarks.probes.features import colour_histograms, raw_pixels
+from benchmarks.probes.mesonet import WEIGHTS, MesoNet
+from benchmarks.probes.shots import HEADS, run
+from benchmarks.probes.table import render
 from tests.fake_encoder import MeanColour
 from tests.shared import needs_shared, shared_data
 

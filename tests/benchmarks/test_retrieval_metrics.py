@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score, precision_recall_curve
 
-from benchmarks.retrieval_metrics import NO_REFERENCE, Ranking, bootstrap
+from benchmarks.copies.retrieval_metrics import NO_REFERENCE, Ranking, bootstrap
 
 SCORES = np.array([[0.9, 0.1, 0.2], [0.8, 0.7, 0.0], [0.85, 0.3, 0.2]], dtype=np.float32)
 TRUTH = np.array([0, 1, NO_REFERENCE])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from benchmarks.siege import run
+from benchmarks.service.siege import run
 
 
 @pytest.mark.slow

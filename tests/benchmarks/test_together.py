@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from benchmarks.together import run
+from benchmarks.store.together import run
 
 
 @pytest.mark.slow

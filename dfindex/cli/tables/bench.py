@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from benchmarks.build_throughput import BuildThroughput
-    from benchmarks.copy_detection import CopyReport
-    from benchmarks.localisation import LocalisationReport
-    from benchmarks.probe_shots import ProbeReport
+    from benchmarks.copies.benchmark import CopyReport
+    from benchmarks.copies.localisation import LocalisationReport
+    from benchmarks.probes.shots import ProbeReport
     from benchmarks.search_latency import SearchReport
 
 
@@ -59,19 +59,19 @@ def search_table(report: SearchReport) -> None:
 
 def copy_tables(copies: CopyReport | None, altered: LocalisationReport | None) -> None:
     """Show how well copies are found, and where they were altered."""
-    from benchmarks import copy_table, localisation
+    from benchmarks.copies import localisation, tables
 
     if copies is not None:
-        _wide_screen().print(copy_table.render(copies))
+        _wide_screen().print(tables.render(copies))
     if altered is not None:
         shown_on().print(localisation.render(altered))
 
 
 def probe_table(report: ProbeReport) -> None:
     """Show how much few pictures teach, by features and head."""
-    from benchmarks import probe_table
+    from benchmarks.probes import table
 
-    _wide_screen().print(probe_table.render(report))
+    _wide_screen().print(table.render(report))
 
 
 def _wide_screen() -> Console:

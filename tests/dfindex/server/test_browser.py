@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 
 import dfindex
-from benchmarks.browser import chromium, executable
+from benchmarks.service.browser import chromium, executable
 from tests.dfindex.server.conftest import film, pan
 from tests.fake_encoder import NAME
 from tests.videos import clip, steady

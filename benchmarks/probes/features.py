@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from benchmarks.mesonet import WEIGHTS, MesoNet
-from benchmarks.methods import opened
+from benchmarks.copies.methods import opened
+from benchmarks.probes.mesonet import WEIGHTS, MesoNet
 from indexer.preprocess import prepare
 from indexer.types import Encoder, Float32, unit
 

@@ -1,7 +1,7 @@
 """How large a map's page is, and how soon it shows its first picture, opened from disk offline.
 
-``python -m benchmarks.map_opening --points 100000``. The index and the places on the map are made
-up; laying out a real one takes umap-learn first, which is not what is timed.
+``python -m benchmarks.service.map_opening --points 100000``. The index and the places on the map
+are made up; laying out a real one takes umap-learn first, which is not what is timed.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.browser import chromium, drawn_ms
 from benchmarks.command import called
 from benchmarks.machine import Machine
-from benchmarks.service_index import make_index
+from benchmarks.service.browser import chromium, drawn_ms
+from benchmarks.service.index import make_index
 from indexer.store.folder import IndexFolder
 from indexer.store.reader import IndexReader
 from search.projection import Projection, save

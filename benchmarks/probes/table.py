@@ -5,7 +5,7 @@ from __future__ import annotations
 from rich.console import Group
 from rich.table import Table
 
-from benchmarks.probe_shots import ProbeReport
+from benchmarks.probes.shots import ProbeReport
 
 
 def render(report: ProbeReport) -> Group:

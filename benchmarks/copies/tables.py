@@ -5,7 +5,7 @@ from __future__ import annotations
 from rich.console import Group
 from rich.table import Table
 
-from benchmarks.copy_detection import ALL, Called, CopyReport, Row
+from benchmarks.copies.benchmark import ALL, Called, CopyReport, Row
 
 
 def render(report: CopyReport) -> Group:

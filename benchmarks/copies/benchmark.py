@@ -15,13 +15,13 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from benchmarks.attacks import ATTACKS
-from benchmarks.copy_methods import all_methods
-from benchmarks.copy_queries import Pictures, choose, queries
+from benchmarks.copies.attacks import ATTACKS
+from benchmarks.copies.compared import all_methods
+from benchmarks.copies.methods import Method
+from benchmarks.copies.pipeline_method import Pipeline
+from benchmarks.copies.queries import Pictures, choose, queries
+from benchmarks.copies.retrieval_metrics import Figures, Ranking, bootstrap
 from benchmarks.machine import Machine
-from benchmarks.methods import Method
-from benchmarks.pipeline_method import Pipeline
-from benchmarks.retrieval_metrics import Figures, Ranking, bootstrap
 from indexer.encoders import registry
 from indexer.errors import UsageError
 from indexer.types import Encoder, Float32, Int64

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from PIL import Image, ImageOps
 
-from benchmarks.attacks import Mask, Matrix
+from benchmarks.copies.attacks import Mask, Matrix
 from indexer.types import UInt8
 
 RATIO = 0.8

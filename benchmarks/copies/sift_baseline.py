@@ -10,8 +10,8 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from benchmarks.attacks import Mask
-from benchmarks.methods import opened
+from benchmarks.copies.attacks import Mask
+from benchmarks.copies.methods import opened
 from indexer.types import Float32, Int64
 
 RATIO = 0.8  # Lowe 2004

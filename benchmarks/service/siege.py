@@ -1,6 +1,6 @@
 """A person beside those who attack the service: latencies, failures, memory, and how it ends.
 
-``python -m benchmarks.siege --minutes 10``
+``python -m benchmarks.service.siege --minutes 10``
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.besiegers import Target, besiege
 from benchmarks.command import called
-from benchmarks.long_film import long_film
 from benchmarks.machine import Machine
-from benchmarks.service_process import Running, running
+from benchmarks.service.besiegers import Target, besiege
+from benchmarks.service.long_film import long_film
+from benchmarks.service.process import Running, running
 
 _EDITOR, _VIEWER = "editor-token-of-the-siege", "viewer-token-of-the-siege"
-_PHOTOS = Path(__file__).resolve().parents[1] / "data" / "photos"
+_PHOTOS = Path(__file__).resolve().parents[2] / "data" / "photos"
 _LOST = ("pipe", "device", "hole")
 _BETWEEN = 0.3  # seconds from an answer to the person's next question
 

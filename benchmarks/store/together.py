@@ -1,6 +1,6 @@
 """Build, remove, compact, label, look for duplicates and serve at once, with readers throughout.
 
-``python -m benchmarks.together --minutes 10``
+``python -m benchmarks.store.together --minutes 10``
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.command import DFINDEX, called
-from benchmarks.index_readers import read_on, state_of
 from benchmarks.machine import Machine
-from benchmarks.service_process import running
+from benchmarks.service.process import running
+from benchmarks.store.readers import read_on, state_of
 
 _BUSY = ("is being written by", '"locked"')
 _PATIENCE = 300.0  # seconds that a change is tried again while another writes

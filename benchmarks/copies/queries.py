@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from benchmarks.attacks import ATTACKS, recompressed
-from benchmarks.retrieval_metrics import NO_REFERENCE
+from benchmarks.copies.attacks import ATTACKS, recompressed
+from benchmarks.copies.retrieval_metrics import NO_REFERENCE
 from indexer.errors import UsageError
 from indexer.types import Int64
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from benchmarks.encoder_methods import with_and_without_views
-from benchmarks.methods import Method
-from benchmarks.pipeline_method import stages
-from benchmarks.sift_baseline import SiftRansac
+from benchmarks.copies.encoder_methods import with_and_without_views
+from benchmarks.copies.methods import Method
+from benchmarks.copies.pipeline_method import stages
+from benchmarks.copies.sift_baseline import SiftRansac
 from indexer.errors import UsageError
 from indexer.types import Encoder
 
@@ -22,7 +22,7 @@ def fast_methods(encoder: Encoder) -> list[Method]:
 
 def _hashes() -> list[Method]:
     try:
-        from benchmarks.baselines import Pdq, PdqDihedral, PHash
+        from benchmarks.copies.hashes import Pdq, PdqDihedral, PHash
     except ImportError as error:
         raise UsageError(
             f"the copy benchmark compares with imagehash and pdqhash, got: {error}; "

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image
 
-from benchmarks.aligned_difference import aligned_difference
-from benchmarks.attacks import Mask
-from benchmarks.localisation import Localiser
+from benchmarks.copies.aligned_difference import aligned_difference
+from benchmarks.copies.attacks import Mask
+from benchmarks.copies.localisation import Localiser
 from search.verification.compare import compare_images
 
 

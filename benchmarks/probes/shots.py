@@ -11,7 +11,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from benchmarks.machine import Machine
-from benchmarks.probe_features import FeatureSet, feature_sets
+from benchmarks.probes.features import FeatureSet, feature_sets
 from indexer.labels import read_labels
 from indexer.types import Encoder
 from probes.dataset import Dataset, Record, Target, classes_of

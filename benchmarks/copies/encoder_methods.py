@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from benchmarks.methods import opened
+from benchmarks.copies.methods import opened
 from indexer.preprocess import prepare
 from indexer.types import Encoder, Float32, UInt8, unit
 from search.views import views

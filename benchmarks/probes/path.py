@@ -1,6 +1,6 @@
 """How long the way from labels to a report takes, command by command, as a person goes it.
 
-``python -m benchmarks.probe_path LABELS.csv``; the pictures lie beside the labels. A tenth of the
+``python -m benchmarks.probes.path LABELS.csv``; the pictures lie beside the labels. A tenth of the
 labels is kept back, so that there is something to suggest.
 """
 

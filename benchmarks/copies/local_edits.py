@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from PIL import Image, ImageFilter
 
-from benchmarks.attacks import Attack, AttackResult, Mask
+from benchmarks.copies.attacks import Attack, AttackResult, Mask
 from indexer.types import UInt8
 
 SMALLEST, LARGEST = 0.03, 0.12  # of the picture's area

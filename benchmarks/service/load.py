@@ -1,6 +1,6 @@
 """Ask the service as many clients at once do: latencies, statuses, memory.
 
-``python -m benchmarks.service_load --samples 100000 --clients 32 --seconds 60``
+``python -m benchmarks.service.load --samples 100000 --clients 32 --seconds 60``
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.machine import Machine
-from benchmarks.service_index import make_index
-from benchmarks.service_process import Running, running
+from benchmarks.service.index import make_index
+from benchmarks.service.process import Running, running
 
 _ASKED_FOR = 20_000  # samples the clients choose from
 

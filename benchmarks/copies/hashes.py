@@ -10,7 +10,7 @@ import numpy as np
 import pdqhash
 from PIL import Image
 
-from benchmarks.methods import opened
+from benchmarks.copies.methods import opened
 from indexer.types import Float32
 
 

@@ -11,11 +11,11 @@ import numpy as np
 from PIL import Image
 from rich.table import Table
 
-from benchmarks.attacks import Mask
-from benchmarks.copy_queries import choose
-from benchmarks.local_cases import Case, case, plan
+from benchmarks.copies.attacks import Mask
+from benchmarks.copies.local_cases import Case, case, plan
+from benchmarks.copies.methods import opened
+from benchmarks.copies.queries import choose
 from benchmarks.machine import Machine
-from benchmarks.methods import opened
 
 Localiser = Callable[[Image.Image, Image.Image], Mask]
 

@@ -1,6 +1,6 @@
 """Build an index again and again over a corpus that changes a little, and see what grows.
 
-``python -m benchmarks.many_builds --builds 5000 --kept 100``
+``python -m benchmarks.store.many_builds --builds 5000 --kept 100``
 """
 
 from __future__ import annotations

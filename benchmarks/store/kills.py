@@ -1,8 +1,8 @@
 """End or disturb what writes to an index at chosen system calls, and look what became of it.
 
-`python -m benchmarks.kills --cases 300`: a process is killed before a call; the same with all that
-was not synced cut off; a call fails with ENOSPC, EIO or EACCES. Nothing acknowledged may be lost,
-nothing removed return, and readers always find an index. Needs a C compiler.
+`python -m benchmarks.store.kills --cases 300`: a process is killed before a call; the same with all
+that was not synced cut off; a call fails with ENOSPC, EIO or EACCES. Nothing acknowledged may be
+lost, nothing removed return, and readers always find an index. Needs a C compiler.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.forks import Outcome, forked
-from benchmarks.power_loss import Disk
-from benchmarks.store_case import OPERATIONS, REMOVED, State, make, repaired, state_of
-from benchmarks.sweep import count_bad, memory, say
+from benchmarks.store.case import OPERATIONS, REMOVED, State, make, repaired, state_of
+from benchmarks.store.forks import Outcome, forked
+from benchmarks.store.power_loss import Disk
+from benchmarks.store.sweep import count_bad, memory, say
 from indexer.store.maintenance.examination import examine
 from indexer.store.writer import IndexWriter
 
@@ -185,7 +185,9 @@ def restart(arguments: list[str]) -> None:
         ["cc", "-O1", "-shared", "-fPIC", "-o", str(library), str(source), "-ldl"], check=True
     )
     environment = {**os.environ, _LIBRARY: str(library), "LD_PRELOAD": str(library)}
-    done = subprocess.run([sys.executable, "-m", "benchmarks.kills", *arguments], env=environment)
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.store.kills", *arguments], env=environment
+    )
     shutil.rmtree(folder)
     sys.exit(done.returncode)
 

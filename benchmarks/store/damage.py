@@ -1,6 +1,6 @@
 """Flip a bit of a file of an index, or cut the file, and look what everybody makes of it.
 
-`python -m benchmarks.damage --cases 1000`: whatever the file, a reader answers as before or
+`python -m benchmarks.store.damage --cases 1000`: whatever the file, a reader answers as before or
 refuses, as a writer does; nobody crashes or hangs; the doctor sees all that either of them meets;
 after a repair the index builds, and holds what it did but for what is said to be lost.
 """
@@ -22,9 +22,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from benchmarks.forks import Outcome, forked
-from benchmarks.store_case import State, compacted, decide, extend, label, make, remove, state_of
-from benchmarks.sweep import count_bad, memory, say
+from benchmarks.store.case import State, compacted, decide, extend, label, make, remove, state_of
+from benchmarks.store.forks import Outcome, forked
+from benchmarks.store.sweep import count_bad, memory, say
 from indexer.store.maintenance.examination import examine
 from indexer.store.maintenance.repair import repair
 from indexer.store.writer import IndexWriter

@@ -1,6 +1,6 @@
 """Search with filters of many selectivities: recall against exhaustive search, and time.
 
-``python -m benchmarks.filters --vectors 50000,210000``
+``python -m benchmarks.store.filters --vectors 50000,210000``
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.machine import Machine
-from benchmarks.service_index import make_index
+from benchmarks.service.index import make_index
 from indexer.store.reader import IndexReader
 from indexer.store.vectors.ann import EXACT_UP_TO, faiss_module
 from indexer.store.vectors.space import Space

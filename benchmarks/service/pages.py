@@ -1,6 +1,6 @@
 """How soon the service's pages are there in a browser.
 
-``python -m benchmarks.service_pages --index .dfindex``
+``python -m benchmarks.service.pages --index .dfindex``
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.browser import chromium, drawn_ms, loaded_ms
 from benchmarks.machine import Machine
-from benchmarks.service_process import Running, running
+from benchmarks.service.browser import chromium, drawn_ms, loaded_ms
+from benchmarks.service.process import Running, running
 
 _PAGES = (
     "/",

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageEnhance
 
-from benchmarks.lettering import font, text_block, tint, words
+from benchmarks.copies.lettering import font, text_block, tint, words
 
 Mask = npt.NDArray[np.bool_]
 Matrix = npt.NDArray[np.float64]

@@ -10,8 +10,8 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from benchmarks.attacks import ATTACKS, AttackResult, Mask, recompressed
-from benchmarks.local_edits import LOCAL_EDITS
+from benchmarks.copies.attacks import ATTACKS, AttackResult, Mask, recompressed
+from benchmarks.copies.local_edits import LOCAL_EDITS
 
 Treatment = Callable[[Image.Image, np.random.Generator], AttackResult]
 

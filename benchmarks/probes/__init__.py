@@ -1,0 +1,1 @@
+"""Probes: what they reach, beside MesoNet and from how few pictures."""

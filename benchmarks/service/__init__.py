@@ -1,0 +1,1 @@
+"""The service under clients: how soon it answers, what it takes, and what it stands."""

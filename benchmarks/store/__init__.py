@@ -1,0 +1,1 @@
+"""The store ill-treated: killed, damaged, filtered, written to and read at once."""
