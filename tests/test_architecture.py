@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[1]
+from tests.checkout import ROOT
+
 PACKAGES = ("indexer", "search", "probes", "benchmarks", "dfindex")
 
 # Each package may import itself and these.

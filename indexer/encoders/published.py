@@ -1,10 +1,11 @@
-"""What is known of published encoders: data, with where each fact comes from."""
+"""What is known of published encoders, with where each fact comes from, and names that say so."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
 
+from indexer.errors import EncoderError
 from indexer.types import Head, Layout
 
 
@@ -147,3 +148,28 @@ KNOWN: tuple[EncoderEntry, ...] = (
         loadable=False,
     ),
 )
+
+
+def entry_of_source(name: str) -> EncoderEntry | None:
+    """Return the entry that such a name stands for, or None for any other name.
+
+    Raise EncoderError for ``hf:`` without a revision: what a branch holds changes.
+    """
+    scheme, _, rest = name.partition(":")
+    if scheme not in ("timm", "hf") or not rest:
+        return None
+    source, _, revision = rest.partition("@")
+    if scheme == "timm":
+        source = f"timm/{source}"
+    elif not revision or source.count("/") != 1:
+        raise EncoderError(f"expected hf:OWNER/REPO@REVISION, with a commit to pin, got {name!r}")
+    return EncoderEntry(
+        name=name,
+        source=source,
+        revision=revision or None,
+        layout=Layout.CUSTOM,  # whatever its files say
+        head=Head.NONE,
+        preset="own",
+        licence="unknown",
+        notes="Read as its own files describe it.",
+    )

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from indexer.encoders import fetch, model_cache, weights
 from indexer.encoders.architecture import from_hf_config
-from indexer.encoders.by_source import entry_of_source
 from indexer.encoders.deferred import Deferred
 from indexer.encoders.device import choose_device, choose_precision
 from indexer.encoders.folder import (
@@ -20,7 +19,7 @@ from indexer.encoders.folder import (
     head_of,
     read_json,
 )
-from indexer.encoders.published import KNOWN, EncoderEntry
+from indexer.encoders.published import KNOWN, EncoderEntry, entry_of_source
 from indexer.errors import EncoderError, UsageError
 from indexer.types import Encoder, EncoderSpec, Head, Layout, Preset
 

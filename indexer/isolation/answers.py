@@ -62,7 +62,7 @@ class Result:
 
 @dataclass(frozen=True)
 class Seen:
-    """A picture as it was decoded, see `indexer.decode.DecodedImage`; its RGB bytes follow."""
+    """A picture as it was decoded, see `indexer.media.image.DecodedImage`; its RGB bytes follow."""
 
     size: tuple[int, int]
     width: int

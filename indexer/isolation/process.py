@@ -36,7 +36,7 @@ _START_SECONDS = 60.0
 _HOME = Path(__file__).resolve().parents[2]
 _BOOTSTRAP = (
     "import sys; sys.path.insert(0, sys.argv[1]); import indexer; sys.path.pop(0); "
-    "from indexer.decode_worker import main; main(int(sys.argv[2]))"
+    "from indexer.isolation.worker import main; main(int(sys.argv[2]))"
 )
 _ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-DATA = Path(__file__).resolve().parents[2] / "data"
+from tests.checkout import DATA
 
 
 def photographs(count: int) -> list[Path]:

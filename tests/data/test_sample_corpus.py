@@ -11,9 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.shared import needs_shared, shared_data
-
-DATA = Path(__file__).resolve().parents[2] / "data"
+from tests.checkout import DATA, needs_shared, shared_data
 
 
 def rows(path: Path) -> list[dict[str, str]]:

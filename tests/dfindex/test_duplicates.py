@@ -13,9 +13,8 @@ from PIL import Image, ImageOps
 
 import dfindex
 from dfindex.cli import main
+from tests.checkout import PHOTOS
 from tests.dfindex import schemas
-
-PHOTOS = Path(__file__).resolve().parents[2] / "data" / "photos"
 
 
 def run(index: Path, *arguments: object) -> Result:

@@ -16,7 +16,7 @@ from click.testing import Result
 
 from indexer.store.catalog import presence
 from tests.fake_encoder import NAME
-from tests.indexer.store.test_older_format import unpacked
+from tests.indexer.store.catalog.test_migrations import unpacked
 from tests.pictures import corpus, picture
 
 Run = Callable[..., Result]

@@ -21,10 +21,10 @@ from dfindex.drawing.comparison import ALTERED, CAPTION, MARGIN, PANEL
 from indexer.types import UInt8
 from search.evidence import NEEDED_SIDE
 from search.query import read_picture
+from tests.checkout import shared_data
 from tests.dfindex.test_verified_search import DATA, manifest
 from tests.fake_encoder import NAME, MeanColour
 from tests.search.photographs import photograph, recompressed
-from tests.shared import shared_data
 
 COPIES = ("exact", "copy", "altered_copy")
 

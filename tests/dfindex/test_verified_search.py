@@ -13,10 +13,10 @@ from click.testing import CliRunner
 from PIL import Image
 
 from dfindex.cli import main
+from tests.checkout import DATA
 from tests.dfindex import schemas
 from tests.fake_encoder import NAME
 
-DATA = Path(__file__).resolve().parents[2] / "data"
 DEMOS = {
     "demo_mirrored_crop.jpg": "copy",
     "demo_local_splice.jpg": "altered_copy",

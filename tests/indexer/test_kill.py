@@ -17,12 +17,12 @@ from indexer.store.maintenance.examination import examine
 from indexer.store.reader import IndexReader
 from indexer.store.vectors.segments import Segment
 from indexer.store.writer import IndexWriter
+from tests.checkout import ROOT
 from tests.fake_encoder import MeanColour
 from tests.pictures import corpus
 
 FILES = 500
 KILLS = 20
-ROOT = Path(__file__).resolve().parents[2]
 
 
 def start(index: Path, root: Path) -> subprocess.Popen[bytes]:

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.checkout import ROOT
 from tests.pictures import corpus
 
-ROOT = Path(__file__).resolve().parents[2]
 CODE = """
 import resource, sys
 from pathlib import Path

@@ -22,12 +22,12 @@ from indexer.store.maintenance.examination import examine
 from indexer.store.reader import IndexReader
 from indexer.store.writer import IndexWriter
 from indexer.types import Kind
+from tests.checkout import ROOT
 from tests.fake_encoder import MeanColour
+from tests.indexer.media.videos.test_frames import B_FRAMES
 from tests.indexer.test_kill import start
-from tests.indexer.test_video import B_FRAMES
 from tests.videos import SIZE, clip, steady
 
-ROOT = Path(__file__).resolve().parents[2]
 OPTIONS = BuildOptions(workers=1, batch_size=4, loaded_from="mean-colour")
 FASTSTART = {"movflags": "faststart"}
 
@@ -281,7 +281,7 @@ from pathlib import Path
 sys.path.insert(0, sys.argv[1])
 from indexer.build import BuildOptions, build
 from indexer.store.writer import IndexWriter
-from indexer.video import Sampling
+from indexer.media.videos.frames import Sampling
 from tests.fake_encoder import MeanColour
 options = BuildOptions(workers=1, batch_size=8, loaded_from="mean-colour",
                        sampling=Sampling(fps=float(sys.argv[4]), most=int(sys.argv[5])))

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.shared import shared_data
+from tests.checkout import shared_data
 
 PHOTOS = shared_data / "photos_cc0" / "validation"
 

@@ -23,7 +23,7 @@ _RATIOS = ((0, 0), (1, 1), (12, 10), (4, 3), (3, 2), (16, 9), (5, 4), (2, 1))
 
 
 class JpegXl:
-    """The frames of a JPEG XL file; see `indexer.stills.Stills`."""
+    """The frames of a JPEG XL file; see `indexer.media.stills.Stills`."""
 
     def __init__(self, data: bytes) -> None:
         self._data = data
@@ -37,7 +37,7 @@ class JpegXl:
         return _count(self._data) if self._header.animated else 1
 
     def open(self, number: int) -> Image.Image:
-        """See `indexer.stills.Stills.open`."""
+        """See `indexer.media.stills.Stills.open`."""
         return JpegXlFrame(self._data, size=self._header.size, number=number)
 
 

@@ -46,7 +46,7 @@ class _Timed:
 
 
 class Film:
-    """An open film; see `indexer.video.Video`. One thread: many films are read at once."""
+    """An open film, one thread: many are read at once. See `indexer.media.videos.frames.Video`."""
 
     def __init__(self, file: BufferedReader, container: str, limits: Limits) -> None:
         av.logging.set_level(None)
@@ -91,7 +91,7 @@ class Film:
         self._decoder = _transparent(self._stream) or self._stream.codec_context
 
     def at(self, times: Sequence[float], at_least: int | None) -> Iterator[Shown]:
-        """See `indexer.video.Video.at`."""
+        """See `indexer.media.videos.frames.Video.at`."""
         for wanted in times:
             with _translated():
                 self._go_to(wanted)
@@ -99,7 +99,7 @@ class Film:
             yield shown
 
     def every(self, at_least: int | None) -> Iterator[Shown]:
-        """See `indexer.video.Video.every`."""
+        """See `indexer.media.videos.frames.Video.every`."""
         with _translated():
             self._jump(0.0)
         while True:

@@ -42,7 +42,7 @@ def is_animation(data: bytes) -> bool:
 
 
 class Animation:
-    """An animated picture; see `indexer.video.Video`. A frame that is broken ends it.
+    """An animated picture; see `indexer.media.videos.frames.Video`. A frame that is broken ends it.
 
     The cover of an animated PNG that is not one of its frames comes before them. Where frames are
     transparent all are laid on one ground.
@@ -73,7 +73,7 @@ class Animation:
         """Let go of nothing: the bytes are the caller's."""
 
     def at(self, times: Sequence[float], at_least: int | None) -> Iterator[Shown]:
-        """See `indexer.video.Video.at`."""
+        """See `indexer.media.videos.frames.Video.at`."""
         wanted = [max(0, bisect_right(self.starts, one + 1e-6) - 1) for one in times]
         places = iter(wanted)
         place = next(places, None)
@@ -87,7 +87,7 @@ class Animation:
                 return
 
     def every(self, at_least: int | None) -> Iterator[Shown]:
-        """See `indexer.video.Video.every`."""
+        """See `indexer.media.videos.frames.Video.every`."""
         return self.at(self.starts, at_least)
 
     def _walk(self) -> Iterator[tuple[Image.Image, float]]:
@@ -106,7 +106,7 @@ class Animation:
 
 
 class FrameFolder:
-    """A folder of frames, in the order of the numbers in their names; see `indexer.video.Video`."""
+    """A folder of frames, by the numbers in their names: a `indexer.media.videos.frames.Video`."""
 
     format = "FRAMES"
 
@@ -124,13 +124,13 @@ class FrameFolder:
         """Let go of nothing."""
 
     def at(self, times: Sequence[float], at_least: int | None) -> Iterator[Shown]:
-        """See `indexer.video.Video.at`."""
+        """See `indexer.media.videos.frames.Video.at`."""
         for one in times:
             place = min(len(self._paths) - 1, max(0, int(one * FOLDER_RATE + 1e-6)))
             yield Shown(place / FOLDER_RATE, self._decoded(place, at_least).image)
 
     def every(self, at_least: int | None) -> Iterator[Shown]:
-        """See `indexer.video.Video.every`."""
+        """See `indexer.media.videos.frames.Video.every`."""
         return self.at(self.starts, at_least)
 
     def _decoded(self, place: int, at_least: int | None) -> DecodedImage:

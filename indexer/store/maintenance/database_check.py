@@ -32,7 +32,7 @@ from indexer.store.durable import is_there, sync_file
 _HOME = Path(__file__).resolve().parents[3]
 _BOOTSTRAP = (
     "import sys; sys.path.insert(0, sys.argv[1]); import indexer; sys.path.pop(0); "
-    "from indexer.store.database_check import main; main(sys.argv[2:])"
+    "from indexer.store.maintenance.database_check import main; main(sys.argv[2:])"
 )
 _LONGEST_S = 3600.0
 _HEADER, _BLOCK = 4096, 262144  # bytes

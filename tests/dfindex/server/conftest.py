@@ -20,11 +20,11 @@ from dfindex.server.app import create_app
 from dfindex.server.run import server_of
 from dfindex.server.settings import Allowance, ServerSettings
 from indexer.types import UInt8
+from tests.checkout import ROOT
 from tests.fake_encoder import NAME
 from tests.pictures import corpus
 from tests.videos import clip, steady
 
-ROOT = Path(__file__).resolve().parents[3]
 Serve = Callable[..., TestClient]
 
 

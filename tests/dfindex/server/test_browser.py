@@ -20,11 +20,11 @@ import pytest
 
 import dfindex
 from benchmarks.service.browser import chromium, executable
+from tests.checkout import ROOT
 from tests.dfindex.server.conftest import film, pan
 from tests.fake_encoder import NAME
 from tests.videos import clip, steady
 
-ROOT = Path(__file__).resolve().parents[3]
 pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 pytestmark = [
     pytest.mark.slow,

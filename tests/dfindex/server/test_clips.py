@@ -18,7 +18,7 @@ from starlette.testclient import TestClient
 import dfindex
 from dfindex.compare_videos import compare_videos
 from tests.dfindex.server.conftest import Serve, film
-from tests.dfindex.server.test_api import ERROR
+from tests.dfindex.server.routes.test_api import ERROR
 from tests.dfindex.server.test_hostile import metric
 from tests.fake_encoder import MeanColour
 from tests.videos import endless

@@ -16,7 +16,7 @@ from starlette.testclient import TestClient
 
 import dfindex
 from tests.dfindex.server.conftest import Serve, film
-from tests.dfindex.server.test_api import ids
+from tests.dfindex.server.routes.test_api import ids
 from tests.fake_encoder import NAME
 from tests.pictures import corpus, picture
 from tests.videos import clip, steady

@@ -22,10 +22,10 @@ import pytest
 from PIL import Image
 from starlette.testclient import TestClient
 
+from tests.checkout import needs_shared, shared_data
 from tests.dfindex.server.conftest import Serve
-from tests.dfindex.server.test_api import ERROR, ids
+from tests.dfindex.server.routes.test_api import ERROR, ids
 from tests.pictures import picture
-from tests.shared import needs_shared, shared_data
 
 LIMIT = 2 << 20
 

@@ -10,7 +10,7 @@ import dfindex
 from dfindex.index import Index
 from dfindex.maintenance import label_samples
 from dfindex.server.live import LiveIndex, warm
-from tests.dfindex.server.test_api import ids
+from tests.dfindex.server.routes.test_api import ids
 from tests.fake_encoder import NAME
 from tests.pictures import corpus
 

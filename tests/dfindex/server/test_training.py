@@ -13,7 +13,7 @@ from starlette.testclient import TestClient
 
 import dfindex.probing.probes
 from tests.dfindex.server.conftest import Serve
-from tests.dfindex.server.test_api import ids
+from tests.dfindex.server.routes.test_api import ids
 
 
 @pytest.fixture

@@ -24,10 +24,10 @@ from indexer.encoders.verification import verify
 from indexer.encoders.weights import file_sha256
 from indexer.errors import EncoderError, WeightsError
 from indexer.types import Head, Layout
+from tests.checkout import ROOT
 from tests.tiny_vit import write_tiny_vit
 
 REVISION = "0123456789abcdef0123456789abcdef01234567"
-ROOT = Path(__file__).resolve().parents[3]
 
 
 def entry_for(folder: Path, **changes: Any) -> EncoderEntry:
@@ -144,7 +144,7 @@ def fetch_in_a_process(
     code = (
         "import json, sys\n"
         "from indexer.encoders.fetch import fetch\n"
-        "from indexer.encoders.known import EncoderEntry\n"
+        "from indexer.encoders.published import EncoderEntry\n"
         "from indexer.errors import DfindexError\n"
         "from indexer.types import Head, Layout\n"
         "given = json.loads(sys.argv[1])\n"

@@ -18,8 +18,8 @@ from safetensors.torch import save_file
 
 from indexer.encoders.registry import load
 from indexer.errors import EncoderError
-from tests.indexer.encoders.test_foreign import PROCESSOR as FOREIGN_PROCESSOR
-from tests.indexer.encoders.test_foreign import SIZES
+from tests.indexer.encoders.test_backbones import PROCESSOR as FOREIGN_PROCESSOR
+from tests.indexer.encoders.test_backbones import SIZES
 from tests.tiny_vit import write_tiny_vit
 
 DEEP = b"[" * 100_000 + b"]" * 100_000

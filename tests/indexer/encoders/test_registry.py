@@ -15,10 +15,9 @@ from indexer.encoders.published import KNOWN
 from indexer.encoders.registry import available, load, register, show
 from indexer.errors import EncoderError, UsageError, WeightsError
 from indexer.types import Head, Layout
+from tests.checkout import ROOT
 from tests.fake_encoder import MeanColour, make
 from tests.tiny_vit import write_tiny_vit
-
-ROOT = Path(__file__).resolve().parents[3]
 
 
 def python(code: str, *, path: str = "") -> str:

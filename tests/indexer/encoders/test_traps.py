@@ -1,7 +1,7 @@
 """The traps that public code falls into, one test each; numbers as in what is known of the models.
 
 Traps 2 and 3 (broken exports, inventories) are in test_layouts.py; 8 (a random pooler) also in
-test_registry.py; 10 (a detector of unknown design) in test_by_source.py.
+test_registry.py; 10 (a detector of unknown design) in test_published.py.
 """
 
 from __future__ import annotations
