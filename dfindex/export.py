@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,10 +12,9 @@ import numpy as np
 from dfindex.corpus_map import CorpusMap, corpus_map
 from dfindex.index import Index
 from dfindex.outputs import write_together
-from indexer.disk import code_in, way_out
-from indexer.errors import StoreError
 from indexer.labels_csv import as_cell
-from indexer.types import Float32, Int64
+from indexer.store.parquet import Column, write_parquet
+from indexer.types import Float32
 from search.projection import Progress
 
 _TYPES = {
@@ -51,7 +49,7 @@ def export_parquet(
     """
     vectors, samples = index.embeddings(space)
     drawn = corpus_map(index, space, progress) if projection else None
-    rows: dict[str, Sequence[object]] = {
+    columns: dict[str, Column] = {
         "id": [one.id for one in samples],
         "filepath": [one.path for one in samples],
         "sha256": [one.sha256 for one in samples],
@@ -64,7 +62,10 @@ def export_parquet(
         "generator": [one.generator for one in samples],
         "source": [one.source for one in samples],
     }
-    _write_table(path, rows, vectors, drawn)
+    columns["vector"] = vectors
+    if drawn is not None:
+        columns |= _placed(drawn)
+    write_parquet(path, columns, {**_TYPES, "vector": f"FLOAT[{vectors.shape[1]}]"})
     return _exported(index, path, space, vectors)
 
 
@@ -90,52 +91,17 @@ def export_vectors(index: Index, path: Path, *, space: str | None = None) -> Exp
     return _exported(index, path, space, vectors)
 
 
-def _write_table(
-    path: Path, rows: Mapping[str, Sequence[object]], vectors: Float32, drawn: CorpusMap | None
-) -> None:
-    """Have DuckDB write the table, which needs no other library."""
-    import duckdb
-
-    columns: dict[str, object] = {
-        name: np.array(values, dtype=object if None in values else None)
-        for name, values in rows.items()
-    }
-    picked = [f"{name}::{_TYPES.get(name, 'VARCHAR')} AS {name}" for name in rows]
-    picked.append(f"{_array(columns, 'v', vectors)}::FLOAT[{vectors.shape[1]}] AS vector")
-    if drawn is not None:
-        picked += _placed(columns, drawn)
-    temporary = path.with_name(path.name + ".part")
-    connection = duckdb.connect(":memory:")
-    try:
-        connection.register("samples", columns)
-        target = str(temporary).replace("'", "''")
-        chosen = ", ".join(picked)
-        connection.execute(f"COPY (SELECT {chosen} FROM samples) TO '{target}' (FORMAT parquet)")
-        temporary.replace(path)
-    except duckdb.Error as error:
-        reason = str(error).splitlines()[0]
-        way = way_out(code_in(str(error)), path)
-        raise StoreError(f"could not write {path}: {reason}; {way}") from error
-    finally:
-        connection.close()
-        temporary.unlink(missing_ok=True)
-
-
-def _placed(columns: dict[str, object], drawn: CorpusMap) -> list[str]:
+def _placed(drawn: CorpusMap) -> dict[str, Column]:
     found = drawn.projection
-    columns |= {"x": found.coordinates[:, 0].copy(), "y": found.coordinates[:, 1].copy()}
-    columns["cluster"] = found.clusters
-    near = _array(columns, "near", np.searchsorted(found.ids, found.neighbours))
-    far = _array(columns, "far", 1 - found.similarities)
-    return ["x", "y", "cluster", f"{{'ids': {near}, 'distances': {far}}} AS neighbors"]
-
-
-def _array(columns: dict[str, object], prefix: str, values: Float32 | Int64) -> str:
-    """Put the columns of an array among those of the table; return what joins them again."""
-    names = [f"{prefix}{place}" for place in range(values.shape[1])]
-    for place, name in enumerate(names):
-        columns[name] = np.ascontiguousarray(values[:, place])
-    return f"[{', '.join(names)}]"
+    return {
+        "x": found.coordinates[:, 0],
+        "y": found.coordinates[:, 1],
+        "cluster": found.clusters,
+        "neighbors": {
+            "ids": np.searchsorted(found.ids, found.neighbours),
+            "distances": 1 - found.similarities,
+        },
+    }
 
 
 def _exported(index: Index, path: Path, space: str | None, vectors: Float32) -> Exported:

@@ -191,12 +191,9 @@ class Index(Closing):
 
     def labels(self) -> list[dict[str, str | None]]:
         """Return every label with the path it belongs to, by path."""
-        rows = self._reader.catalog.query(
-            'SELECT p.path, l.label, l.generator, l.source, l."group" FROM labels l '
-            "JOIN paths p ON p.sha256 = l.sha256 ORDER BY p.path"
-        )
-        names = ("path", "label", "generator", "source", "group")
-        return [dict(zip(names, row, strict=True)) for row in rows]
+        from indexer.store.catalog.labels import labelled_paths
+
+        return labelled_paths(self._reader.catalog)
 
     def searcher(
         self,

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -13,10 +12,8 @@ from typing import TYPE_CHECKING, TypedDict, Unpack
 from indexer.corpus import absolute, as_text
 from indexer.errors import IndexNotFoundError, StoreError, UsageError
 from indexer.store.folder import IndexFolder
-from indexer.types import sample_id
 
 if TYPE_CHECKING:
-    from indexer.store.catalog.changes import Label
     from indexer.store.catalog.labelling import Labelling
     from indexer.store.catalog.presence import FilesRead
     from indexer.store.maintenance.compaction import Compaction
@@ -34,11 +31,13 @@ class Removal:
 
 def remove(index: Path, names: Sequence[str]) -> Removal:
     """Delete files named by path, folder, SHA-256 or sample id from the index."""
+    from indexer.store.catalog.names import files_named
+
     with _writer(index) as writer:
         found: set[bytes] = set()
         unknown = []
         for name in names:
-            raws = _files_named(writer, name)
+            raws = files_named(writer.catalog, name)
             found.update(raws)
             if not raws:
                 unknown.append(name)
@@ -169,20 +168,14 @@ def set_label(
     """Label what a path, SHA-256 or id names; return how many contents that were."""
     from indexer.labels import check_label
     from indexer.store.catalog.changes import Label
+    from indexer.store.catalog.names import contents_at, files_named
 
     label = Label(
         label=check_label(value, "label set"), generator=generator, source=source, group=group
     )
     with _writer(index) as writer:
-        raws = _files_named(writer, name)
-        contents = [
-            sha256
-            for (sha256,) in writer.catalog.query(
-                "SELECT DISTINCT sha256 FROM paths WHERE state = 'indexed' "
-                "AND raw IN (SELECT unnest($raws::BLOB[]))",
-                {"raws": raws},
-            )
-        ]
+        named = contents_at(writer.catalog, files_named(writer.catalog, name))
+        contents = sorted(set(named.values()))
         if contents:
             writer.catalog.set_labels(dict.fromkeys(contents, label))
     return len(contents)
@@ -203,11 +196,12 @@ def label_samples(index: Path, ids: Sequence[int], value: str, **given: Unpack[L
     """
     from indexer.labels import check_label
     from indexer.store.catalog.changes import Label
+    from indexer.store.catalog.labels import labels_of
 
     label = check_label(value, "label set")
     with _writer(index) as writer:
         contents = {one.sha256 for one in writer.catalog.samples(ids)}
-        known = _labels_of(writer, contents)
+        known = labels_of(writer.catalog, contents)
         changed = {
             one: replace(known.get(one, Label(label=label)), label=label, **given)
             for one in sorted(contents)
@@ -215,20 +209,6 @@ def label_samples(index: Path, ids: Sequence[int], value: str, **given: Unpack[L
         if changed:
             writer.catalog.set_labels(changed)
     return len(contents)
-
-
-def _labels_of(writer: IndexWriter, contents: Iterable[str]) -> dict[str, Label]:
-    from indexer.store.catalog.changes import Label
-
-    rows = writer.catalog.query(
-        'SELECT sha256, label, generator, source, "group" FROM labels '
-        "WHERE sha256 IN (SELECT unnest($contents::VARCHAR[]))",
-        {"contents": list(contents)},
-    )
-    return {
-        sha256: Label(label=label, generator=generator, source=source, group=group)
-        for sha256, label, generator, source, group in rows
-    }
 
 
 def decide(index: Path, names: Sequence[str], decision: str) -> int:
@@ -252,39 +232,15 @@ def decide(index: Path, names: Sequence[str], decision: str) -> int:
 
 def _content_named(writer: IndexWriter, name: str) -> str:
     """Return the SHA-256 of what a path, SHA-256 or id names, in the index or on disk."""
-    rows = writer.catalog.query(
-        """
-        SELECT DISTINCT sha256 FROM paths WHERE state = 'indexed' AND (
-          raw = $raw OR path = $name OR sha256 = lower($name)
-          OR sha256 IN (SELECT sha256 FROM samples WHERE id = $id))
-        """,
-        {"raw": absolute(name), **_names(name)},
-    )
-    if len(rows) == 1:
-        return str(rows[0][0])
+    from indexer.store.catalog.names import contents_named
+
+    found = contents_named(writer.catalog, name)
+    if len(found) == 1:
+        return found[0]
     if not Path(name).is_file():
         raise UsageError(f"expected a picture's path, SHA-256 or id, but {name!r} names none here")
     with Path(name).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _files_named(writer: IndexWriter, name: str) -> list[bytes]:
-    """Return the paths a name stands for: a file, all below a folder, a content, a sample."""
-    raw = absolute(name)
-    rows = writer.catalog.query(
-        """
-        SELECT raw FROM paths WHERE raw = $raw OR path = $name OR sha256 = lower($name)
-           OR starts_with(hex(raw), $below)
-           OR sha256 IN (SELECT sha256 FROM samples WHERE id = $id)
-        """,
-        {"raw": raw, "below": (raw.rstrip(b"/") + b"/").hex().upper(), **_names(name)},
-    )
-    return [bytes(row[0]) for row in rows]
-
-
-def _names(name: str) -> dict[str, object]:
-    """Return a name as the catalog may know it: the text of a path, and an id."""
-    return {"name": as_text(os.fsencode(name)), "id": sample_id(name)}
 
 
 @contextmanager

@@ -23,6 +23,7 @@ from indexer.media.videos.frames import Sampling
 from indexer.store.catalog.changes import Label, LinkedFile
 from indexer.store.catalog.files import FailedFile
 from indexer.store.catalog.labelling import assign_labels
+from indexer.store.catalog.names import contents_by_path
 from indexer.store.catalog.scan import Scan
 from indexer.store.catalog.vanished import Vanished, vanished
 from indexer.store.maintenance.joining import join_small
@@ -377,9 +378,7 @@ def _when(span: Span | None) -> dict[str, Any]:
 
 def _label_from_folders(writer: IndexWriter) -> int:
     labels = {}
-    for path, sha256 in writer.catalog.query(
-        "SELECT path, sha256 FROM paths WHERE state = 'indexed' ORDER BY path DESC"
-    ):
+    for path, sha256 in reversed(contents_by_path(writer.catalog)):
         named = folder_label(path)
         if named is not None:
             labels[sha256] = Label(label=named[0], generator=named[1])

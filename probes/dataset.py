@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from indexer.errors import UsageError
-from indexer.store.catalog.catalog import SAMPLE_PATHS, Catalog
+from indexer.store.catalog.labels import LabelledSample
 from indexer.types import FloatArray, Int64
 
 REAL, FAKE = "real", "fake"
@@ -27,19 +27,6 @@ class Target(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Record:
-    """A labelled sample as the catalog knows it."""
-
-    id: int
-    sha256: str
-    path: str
-    label: str
-    generator: str | None
-    source: str | None
-    group: str | None
-
-
-@dataclass(frozen=True, kw_only=True)
 class Dataset:
     """Labelled samples and their features, in step.
 
@@ -49,7 +36,7 @@ class Dataset:
 
     target: Target
     classes: tuple[str, ...]
-    records: tuple[Record, ...]
+    records: tuple[LabelledSample, ...]
     X: FloatArray
     y: Int64
 
@@ -92,23 +79,7 @@ class Dataset:
         return {name: int((self.y == place).sum()) for place, name in enumerate(self.classes)}
 
 
-def labelled(catalog: Catalog, among: Int64 | None = None) -> list[Record]:
-    """Return all labelled live samples by id, or those of them that are ``among`` some ids."""
-    rows = catalog.query(
-        f"""
-        SELECT id, any_value(sha256), min(path), any_value(label), any_value(generator),
-               any_value(source), any_value("group")
-        FROM ({SAMPLE_PATHS}) WHERE label IS NOT NULL
-          AND ($among IS NULL OR id IN (SELECT unnest($among::BIGINT[])))
-        GROUP BY id ORDER BY id
-        """,
-        {"among": None if among is None else among.tolist()},
-    )
-    names = ("id", "sha256", "path", "label", "generator", "source", "group")
-    return [Record(**dict(zip(names, row, strict=True))) for row in rows]
-
-
-def classes_of(records: Sequence[Record], target: Target) -> tuple[tuple[str, ...], Int64]:
+def classes_of(records: Sequence[LabelledSample], target: Target) -> tuple[tuple[str, ...], Int64]:
     """Return the class names and the class (n,) of each record.
 
     Real pictures are one class whatever camera they are labelled with.
@@ -123,13 +94,13 @@ def classes_of(records: Sequence[Record], target: Target) -> tuple[tuple[str, ..
     return classes, np.array([place[name] for name in names], dtype=np.int64)
 
 
-def generator_of(record: Record) -> str:
+def generator_of(record: LabelledSample) -> str:
     """Return real, or what made a fake."""
     return REAL if record.label == REAL else record.generator or UNKNOWN
 
 
 def check_labels(
-    records: Sequence[Record], target: Target, *, needed: int, may_be_one: bool
+    records: Sequence[LabelledSample], target: Target, *, needed: int, may_be_one: bool
 ) -> None:
     """Raise UsageError unless each class has at least ``needed`` samples.
 
@@ -153,7 +124,7 @@ def check_labels(
         raise UsageError(_too_few(f"at least {needed} labelled pictures of {_and(short)}", counts))
 
 
-def _check_agreement(records: Sequence[Record]) -> None:
+def _check_agreement(records: Sequence[LabelledSample]) -> None:
     """Raise UsageError where real pictures are said to be made by what makes fakes."""
     made: dict[str, list[str]] = {}
     for one in records:

@@ -10,8 +10,9 @@ import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from indexer.store.catalog.labels import LabelledSample
 from indexer.types import Int64
-from probes.dataset import Dataset, Record, Texts
+from probes.dataset import Dataset, Texts
 
 Pair = tuple[int, int]  # two sample ids, the smaller first
 
@@ -37,8 +38,8 @@ class Grouped:
     dataset: Dataset
     groups: Texts
     by: SplitBy
-    removed: tuple[Record, ...]
-    kept_for: tuple[Record, ...]
+    removed: tuple[LabelledSample, ...]
+    kept_for: tuple[LabelledSample, ...]
     joined: int
 
 

@@ -13,8 +13,9 @@ from threadpoolctl import threadpool_limits
 from benchmarks.machine import Machine
 from benchmarks.probes.features import FeatureSet, feature_sets
 from indexer.labels import read_labels
+from indexer.store.catalog.labels import LabelledSample
 from indexer.types import Encoder
-from probes.dataset import Dataset, Record, Target, classes_of
+from probes.dataset import Dataset, Target, classes_of
 from probes.evaluation.episodes import QUERIES, SHOTS, Episodes, run_episodes
 from probes.evaluation.metrics import Interval, RocCurve, bootstrap
 
@@ -97,10 +98,10 @@ def run(
     )
 
 
-def records_of(labels: Path) -> list[Record]:
+def records_of(labels: Path) -> list[LabelledSample]:
     """Return the lines of a label file as samples, numbered by line."""
     return [
-        Record(
+        LabelledSample(
             id=row.line,
             sha256=row.raw.hex(),
             path=row.raw.decode(),

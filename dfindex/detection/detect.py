@@ -26,6 +26,7 @@ from indexer.media.videos.frames import Sampling
 from indexer.originals import Originals
 from indexer.preprocess import needed
 from indexer.preprocess_views import views as views_of
+from indexer.store.catalog.labels import first_labelled_samples
 from indexer.store.catalog.orientations import (
     Orientation,
     OrientationFinding,
@@ -127,11 +128,7 @@ class Detector:
         if self._index is None:
             return {}
         with IndexReader(self._index) as reader:
-            rows = reader.catalog.query(
-                "SELECT min(s.id) FROM labels l JOIN samples s ON s.sha256 = l.sha256 "
-                "WHERE s.id NOT IN (SELECT sample_id FROM tombstones) GROUP BY l.sha256"
-            )
-            samples = reader.catalog.samples([id_ for (id_,) in rows])
+            samples = reader.catalog.samples(first_labelled_samples(reader.catalog))
             places = Originals(reader.catalog).places(samples)
         return {
             os.fsencode(place): str(one.label)

@@ -16,17 +16,16 @@ import numpy as np
 from dfindex.probing.results import Applied, Training
 from indexer.closing import Closing
 from indexer.errors import UsageError
+from indexer.store.catalog.labels import LabelledSample, labelled_samples
 from indexer.store.catalog.probe_scores import ProbeScores, probe_folder, save_scores
 from indexer.store.reader import IndexReader
 from indexer.store.vectors.space import Space
 from indexer.types import Float32, Int64, Sample
 from probes.dataset import (
     Dataset,
-    Record,
     Target,
     check_labels,
     classes_of,
-    labelled,
 )
 from probes.evaluation.encoding import codec_features
 from probes.evaluation.evaluate import evaluate
@@ -170,7 +169,9 @@ class Prober(Closing):
         catalog = self._reader.catalog
         ids = common_ids(spaces)
         allowed = allowed_ids(catalog, where)
-        records = labelled(catalog, ids if allowed is None else np.intersect1d(ids, allowed))
+        records = labelled_samples(
+            catalog, ids if allowed is None else np.intersect1d(ids, allowed)
+        )
         may_be_one = target is Target.FAKE and recipe.method in ("auto", REAL_ONLY)
         check_labels(records, target, needed=FEWEST, may_be_one=may_be_one)
         classes, y = classes_of(records, target)
@@ -180,7 +181,7 @@ class Prober(Closing):
     def unlabelled(self, spaces: Sequence[Space], where: str | None) -> tuple[Int64, Int64]:
         """Return the ids of samples without a label that meet a filter, and of all with one."""
         catalog, ids = self._reader.catalog, common_ids(spaces)
-        known = np.array([one.id for one in labelled(catalog, ids)], dtype=np.int64)
+        known = np.array([one.id for one in labelled_samples(catalog, ids)], dtype=np.int64)
         allowed = allowed_ids(catalog, where)
         wanted = ids if allowed is None else np.intersect1d(ids, allowed)
         return np.setdiff1d(wanted, known), known
@@ -266,7 +267,7 @@ def fake_share(
     return np.ones(len(probabilities)) if real is None else 1 - probabilities[:, real]
 
 
-def labels_sha256(records: Sequence[Record]) -> str:
+def labels_sha256(records: Sequence[LabelledSample]) -> str:
     """Return the SHA-256 of what training knew: contents, labels, generators, groups."""
     known = [(r.sha256, r.label, r.generator, r.source, r.group) for r in records]
     return hashlib.sha256(json.dumps(known).encode()).hexdigest()

@@ -121,7 +121,7 @@ def corpus_file(index: Index, sample: Sample, unchanged: Unchanged) -> CorpusFil
 
 def media_type(index: Index, sample: Sample) -> str:
     """Return what a browser is told that a sample's file is."""
-    _, format_ = index.catalog.encoding_of(sample.sha256)
+    format_ = index.catalog.encodings([sample.id])[sample.id].format
     return _SHOWN.get(format_, "application/octet-stream")
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from indexer.originals import Originals
-from indexer.store.catalog.catalog import Catalog
+from indexer.store.catalog.catalog import Catalog, Encoding
 from indexer.types import Absence, Float32, Int64
 
 HEAD_BYTES = 1 << 18  # of a file, which hold a JPEG's tables unless its metadata are enormous
@@ -31,36 +31,24 @@ def codec_features(catalog: Catalog, ids: Int64) -> Float32:
 
     A JPEG's tables are read from the file itself; zero where it is gone, changed or another format.
     """
-    rows = catalog.query(
-        """
-        SELECT s.id, any_value(m.bytes), any_value(m.width), any_value(m.height),
-               any_value(m.format)
-        FROM samples s JOIN media m ON m.sha256 = s.sha256
-        WHERE s.id IN (SELECT unnest($ids::BIGINT[]))
-        GROUP BY s.id
-        """,
-        {"ids": ids.tolist()},
-    )
-    by_id = {row[0]: row[1:] for row in rows}
+    encodings = catalog.encodings(ids.tolist())
     places = Originals(catalog).places(catalog.samples(ids.tolist()))
     return np.array(
-        [_described(*by_id[one], place=places.get(one)) for one in ids.tolist()], dtype=np.float32
+        [_described(encodings[one], places.get(one)) for one in ids.tolist()], dtype=np.float32
     )
 
 
-def _described(
-    size: int, width: int, height: int, format_: str, *, place: Path | Absence | None
-) -> list[float]:
-    head = _head(place) if format_.upper() == "JPEG" and isinstance(place, Path) else b""
-    tables = jpeg_tables(head)
+def _described(encoding: Encoding, place: Path | Absence | None) -> list[float]:
+    size, width, height = encoding.bytes, encoding.width, encoding.height
+    head = _head(place) if encoding.format == "JPEG" and isinstance(place, Path) else b""
     return [
         np.log(max(size, 1)),
         size / (width * height),
         np.log(width),
         np.log(height),
         width / height,
-        *(float(format_.upper() == name) for name in FORMATS),
-        *tables,
+        *(float(encoding.format == name) for name in FORMATS),
+        *jpeg_tables(head),
     ]
 
 

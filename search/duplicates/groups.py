@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from indexer.originals import Originals
-from indexer.store.catalog.catalog import Catalog
+from indexer.store.catalog.catalog import Catalog, Encoding
 from indexer.store.catalog.decisions import Decision, Decisions
 from indexer.store.catalog.links import FileLink, Names, names_of
 from indexer.store.vectors.space import Space
@@ -139,13 +139,13 @@ def find_duplicates(
     ]
     links += _said_same(comparer, samples, decisions)
     paths = _further_files(names, samples)
-    sizes = dict(catalog.query("SELECT sha256, bytes FROM media"))
+    encodings = catalog.encodings(list(samples))
     sets = _joined(links, samples, decisions) + [{one} for one in paths]
     by_first: dict[int, list[_Link]] = {}
     for link in links:
         by_first.setdefault(link.pair.first, []).append(link)
     groups = [
-        _group(members, by_first, samples, paths, sizes, comparer) for members in _merged(sets)
+        _group(members, by_first, samples, paths, encodings, comparer) for members in _merged(sets)
     ]
     groups.sort(key=lambda group: (-len(group.members), group.id))
     members = [one.sample for group in groups for one in group.members]
@@ -269,13 +269,13 @@ def _group(
     links: Mapping[int, Sequence[_Link]],
     samples: dict[int, Sample],
     paths: dict[int, list[str]],
-    sizes: dict[str, int],
+    encodings: Mapping[int, Encoding],
     comparer: _Comparer,
 ) -> Group:
     inside = {
         (link.pair.first, link.pair.second): link for one in members for link in links.get(one, ())
     }
-    first = _representative(members, inside.values(), samples, sizes)
+    first = _representative(members, inside.values(), samples, encodings)
     found = [_itself(samples[first])]
     for one in sorted(members - {first}):
         low, high = sorted((first, one))
@@ -321,7 +321,7 @@ def _representative(
     members: set[int],
     links: Iterable[_Link],
     samples: dict[int, Sample],
-    sizes: dict[str, int],
+    encodings: Mapping[int, Encoding],
 ) -> int:
     """Choose the widest view, then the largest picture, then the least compressed one."""
     narrower = dict.fromkeys(members, 0)
@@ -331,6 +331,6 @@ def _representative(
 
     def rank(one: int) -> tuple[int, int, int, int]:
         sample = samples[one]
-        return narrower[one], -sample.width * sample.height, -sizes[sample.sha256], one
+        return narrower[one], -sample.width * sample.height, -encodings[one].bytes, one
 
     return min(members, key=rank)

@@ -6,12 +6,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from probes.dataset import Dataset, Record, Target, classes_of
+from indexer.store.catalog.labels import LabelledSample
+from probes.dataset import Dataset, Target, classes_of
 
 
-def record(number: int, label: str, **known: str | None) -> Record:
+def record(number: int, label: str, **known: str | None) -> LabelledSample:
     """Return a labelled sample; ``known`` are generator, source, group."""
-    return Record(
+    return LabelledSample(
         id=number,
         sha256=f"{number:064x}",
         path=f"/corpus/{number}.jpg",
@@ -23,7 +24,11 @@ def record(number: int, label: str, **known: str | None) -> Record:
 
 
 def dataset(
-    records: Sequence[Record], *, lead: float = 2.0, seed: int = 0, target: Target = Target.FAKE
+    records: Sequence[LabelledSample],
+    *,
+    lead: float = 2.0,
+    seed: int = 0,
+    target: Target = Target.FAKE,
 ) -> Dataset:
     """Give samples features of noise; each class leads by ``lead`` in a direction of its own."""
     classes, y = classes_of(records, target)
@@ -32,7 +37,7 @@ def dataset(
     return Dataset(target=target, classes=classes, records=tuple(records), X=X, y=y)
 
 
-def halves(count: int, **known: str | None) -> list[Record]:
+def halves(count: int, **known: str | None) -> list[LabelledSample]:
     """Return ``count`` real pictures and as many fakes, each a group by itself."""
     labels = ["real"] * count + ["fake"] * count
     return [record(number, label, **known) for number, label in enumerate(labels, start=1)]

@@ -18,6 +18,7 @@ from dfindex.server.routes.api import as_json
 from dfindex.server.routes.dependencies import TheService, editor
 from dfindex.server.views.probes import cards, probe_state
 from dfindex.server.views.templating import page
+from indexer.store.catalog.labels import label_counts
 from indexer.store.catalog.probe_scores import probe_folder, save_scores
 
 probe_api = APIRouter(prefix="/api/v1", responses=schemas.ERRORS)
@@ -44,13 +45,8 @@ async def apply_probe(name: Name, service: TheService) -> Response:
 async def show_all(request: Request, service: TheService) -> HTMLResponse:
     """Show all probes, and what there is to train one on."""
     found = await service.run(Queue.LOOKS, lambda: cards(service.settings.index))
-    rows = await service.look(
-        lambda index: index.catalog.query(
-            "SELECT l.label, l.generator, count(*) FROM labels l "
-            "WHERE l.sha256 IN (SELECT sha256 FROM samples) GROUP BY ALL ORDER BY 3 DESC"
-        )
-    )
-    return page(request, "probes.html", cards=found, labels=rows)
+    counts = await service.look(lambda index: label_counts(index.catalog))
+    return page(request, "probes.html", cards=found, labels=counts)
 
 
 @probe_pages.post("/probes", dependencies=[Depends(editor)])

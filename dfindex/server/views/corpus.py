@@ -7,6 +7,7 @@ from typing import Any
 
 from dfindex.index import Index
 from dfindex.status import Status
+from indexer.store.catalog.labels import label_values
 from indexer.store.lock import writer_of
 
 _MOST_FACETS = 200
@@ -27,11 +28,7 @@ def corpus_state(index: Index) -> CorpusState:
 
 def facets(index: Index) -> dict[str, list[str]]:
     """Return the generators and sources that labels name, by name."""
-    found = {}
-    for column in ("generator", "source"):
-        rows = index.catalog.query(
-            f"SELECT DISTINCT {column} FROM labels WHERE {column} IS NOT NULL "
-            f"ORDER BY 1 LIMIT {_MOST_FACETS}"
-        )
-        found[column] = [row[0] for row in rows]
-    return found
+    return {
+        "generator": label_values(index.catalog, "generator", most=_MOST_FACETS),
+        "source": label_values(index.catalog, "source", most=_MOST_FACETS),
+    }

@@ -136,12 +136,11 @@ def path_of(index: Index, side: Side) -> Path:
 
 def _sample_side(index: Index, ref: str, sample_id: int, at_s: float | None) -> Side:
     sample = sample_of(index, sample_id)
-    size, _ = index.catalog.encoding_of(sample.sha256)
     return Side(
         ref=ref,
         name=Path(sample.path).name,
         sha256=sample.sha256,
-        bytes=size,
+        bytes=index.catalog.encodings([sample_id])[sample_id].bytes,
         sample=sample,
         at_s=at_s if sample.kind is Kind.FRAME else None,
     )

@@ -96,6 +96,16 @@ class FrameRow:
 
 
 @dataclass(frozen=True)
+class Encoding:
+    """What a file is: bytes, format in capitals, and the pixels of what it shows."""
+
+    bytes: int
+    format: str
+    width: int
+    height: int
+
+
+@dataclass(frozen=True)
 class Located:
     """Where embeddings live: three arrays (n,) int64 in step."""
 
@@ -355,10 +365,17 @@ class Catalog:
         )
         return [row[0] for row in rows]
 
-    def encoding_of(self, sha256: str) -> tuple[int, str]:
-        """Return how many bytes a content of the index has, and its format."""
-        size, format_ = self.query("SELECT bytes, format FROM media WHERE sha256 = ?", [sha256])[0]
-        return int(size), str(format_)
+    def encodings(self, ids: Sequence[int]) -> dict[int, Encoding]:
+        """Return how the file behind each of some samples is encoded."""
+        rows = self.query(
+            """
+            SELECT DISTINCT s.id, m.bytes, m.format, m.width, m.height
+            FROM samples s JOIN media m ON m.sha256 = s.sha256
+            WHERE s.id IN (SELECT unnest($ids::BIGINT[]))
+            """,
+            {"ids": [int(one) for one in ids]},
+        )
+        return {id_: Encoding(*rest) for id_, *rest in rows}
 
     def files_of(self, ids: Sequence[int]) -> dict[int, list[FoundFile]]:
         """Return all files with each sample's content as they were indexed, missing ones last."""

@@ -10,6 +10,7 @@ from typing import Protocol
 
 from indexer.corpus import as_text
 from indexer.store.catalog.changes import Label, WritableCatalog
+from indexer.store.catalog.names import contents_at, contents_by_path
 
 _SAME_END = 2  # parts, so that a file's name alone is not enough
 
@@ -81,12 +82,7 @@ class _Files:
 
     def __init__(self, catalog: WritableCatalog, rows: Sequence[NamedLabel]) -> None:
         self._catalog = catalog
-        named = catalog.query(
-            "SELECT raw, sha256 FROM paths WHERE state = 'indexed' "
-            "AND raw IN (SELECT unnest($raws::BLOB[]))",
-            {"raws": [raw for row in rows for raw in row.raws]},
-        )
-        self._by_bytes = {bytes(raw): sha256 for raw, sha256 in named}
+        self._by_bytes = contents_at(catalog, [raw for row in rows for raw in row.raws])
 
     def named(self, row: NamedLabel) -> tuple[str | None, str | None]:
         """Return the content that a label speaks of, and the path that only ends like its own."""
@@ -114,9 +110,7 @@ class _Files:
     @cached_property
     def _by_text(self) -> dict[str, set[str]]:
         found: dict[str, set[str]] = {}
-        for path, sha256 in self._catalog.query(
-            "SELECT path, sha256 FROM paths WHERE state = 'indexed'"
-        ):
+        for path, sha256 in contents_by_path(self._catalog):
             found.setdefault(_normal(path), set()).add(sha256)
         return found
 
