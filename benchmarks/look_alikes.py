@@ -39,7 +39,7 @@ _TOLD_EVERY = 500  # pairs
 
 
 @dataclass(frozen=True)
-class Called:
+class LookAlike:
     """A pair by its names, and what was said of it."""
 
     first: str
@@ -53,7 +53,7 @@ class LookAlikes:
     """The verdicts of some pairs, and the pairs that were called copies."""
 
     verdicts: Counter[Verdict]
-    called: list[Called]
+    called: list[LookAlike]
 
 
 def pages(pairs: int) -> LookAlikes:
@@ -67,14 +67,14 @@ def pages(pairs: int) -> LookAlikes:
     return found
 
 
-def _compared_pages(number: int) -> Called:
+def _compared_pages(number: int) -> LookAlike:
     layout = list(LAYOUTS)[number % len(LAYOUTS)]
     seeds = (2 * number, 2 * number + 1)
     images = [page(layout, seed) for seed in seeds]
     first, second = (DecodedImage(each, *each.size, "PNG") for each in images)
     said = compare_decoded(first, second).comparison
     one, other = (f"{layout} {seed}" for seed in seeds)
-    return Called(one, other, said.verdict, said.description)
+    return LookAlike(one, other, said.verdict, said.description)
 
 
 def sharing_keypoints(photos: Path, pairs: int) -> LookAlikes:
@@ -112,10 +112,10 @@ def _shared(space: Space) -> Iterator[tuple[tuple[int, int], float]]:
             yield from (((min(own, one), max(own, one)), vote) for one, vote in found.items())
 
 
-def _compared(first: str, second: str) -> Called:
+def _compared(first: str, second: str) -> LookAlike:
     (one, features), (other, others) = _opened(first), _opened(second)
     said = compare_decoded(one, other, features=(features, others)).comparison
-    return Called(first, second, said.verdict, said.description)
+    return LookAlike(first, second, said.verdict, said.description)
 
 
 @lru_cache(_KEPT)

@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.copies.attacks import ATTACKS
-from benchmarks.copies.queries import QUERY_QUALITY, Pictures, choose, queries
+from benchmarks.copies.queries import QUERY_QUALITY, Photographs, choose, queries
 from benchmarks.machine import Machine
 from indexer.build import BuildOptions, build
 from indexer.errors import UsageError
@@ -124,7 +124,7 @@ def _build(folder: Path, encoder: Encoder, references: Sequence[Path]) -> None:
         build(writer, encoder, references, options)
 
 
-def _attacked(chosen: Pictures, home: Path, seed: int) -> list[tuple[Path, Path]]:
+def _attacked(chosen: Photographs, home: Path, seed: int) -> list[tuple[Path, Path]]:
     """Write every attack of every original; return the files with their originals."""
     made = []
     for attack in ATTACKS:
@@ -141,7 +141,7 @@ def _is_first(result: SearchResult, original: Path) -> bool:
     return hit.verdict in COPIES and Path(hit.sample.path).samefile(original)
 
 
-def _unseen(photos: Path, chosen: Pictures, count: int, seed: int) -> list[Path]:
+def _unseen(photos: Path, chosen: Photographs, count: int, seed: int) -> list[Path]:
     """Return photographs that are not indexed."""
     used = {*chosen.references, *chosen.originals}
     files = [path for path in sorted(photos.rglob("*.jpg")) if path not in used]

@@ -19,7 +19,7 @@ from search.projection import read
 
 
 @dataclass(frozen=True)
-class _Kept:
+class _KeptFile:
     """Files that count together, and how they are read; ``loses`` is nothing of a cache."""
 
     files: tuple[Path, ...]
@@ -41,37 +41,37 @@ def check_kept(index: Path, result: Examination, *, repair: bool) -> None:
         result.count_quarantine(folder)
 
 
-def _all_kept(folder: IndexFolder) -> Iterator[_Kept]:
+def _all_kept(folder: IndexFolder) -> Iterator[_KeptFile]:
     for space in sorted(folder.spaces.glob("*")):
         path = folder.space(space.name).map
-        yield _Kept((path,), partial(read, path))
+        yield _KeptFile((path,), partial(read, path))
     path = folder.probes / REMEMBERED
-    yield _Kept((path,), partial(read_sealed_json, path))
+    yield _KeptFile((path,), partial(read_sealed_json, path))
     for probe in sorted(path for path in folder.probes.glob("*") if path.is_dir()):
         yield from _of_probe(probe)
 
 
-def _of_probe(probe: Path) -> Iterator[_Kept]:
+def _of_probe(probe: Path) -> Iterator[_KeptFile]:
     name = probe.name
     if (probe / CARD).exists():
-        yield _Kept(
+        yield _KeptFile(
             (*probe.glob("*.safetensors"), probe / CARD),
             partial(load_probe, probe),
             f"the probe {name}; dfindex probe train {name} makes it again",
         )
-    yield _Kept(
+    yield _KeptFile(
         tuple(probe.glob(f"{SCORES}.*")),
         partial(load_scores, probe),
         f"the scores of {name}; dfindex probe apply {name} makes them again",
     )
-    yield _Kept(
+    yield _KeptFile(
         (probe / EVALUATION,),
         partial(read_sealed_json, probe / EVALUATION),
         f"the evaluation of {name}; dfindex probe evaluate {name} makes it again",
     )
 
 
-def _is_damaged(kept: _Kept, result: Examination) -> bool:
+def _is_damaged(kept: _KeptFile, result: Examination) -> bool:
     there = [file for file in kept.files if file.exists()]
     before = len(result.findings)
     if there:
@@ -80,7 +80,7 @@ def _is_damaged(kept: _Kept, result: Examination) -> bool:
     return any(not one.unreadable for one in result.findings[before:])
 
 
-def _take_away(folder: IndexFolder, kept: _Kept, result: Examination) -> None:
+def _take_away(folder: IndexFolder, kept: _KeptFile, result: Examination) -> None:
     there = [file for file in kept.files if file.exists()]
     if kept.loses:
         result.actions.append(f"moved {there[0]} to quarantine {quarantine(folder, there)}")

@@ -21,7 +21,7 @@ EMA_LIMIT = 0.998
 
 
 @dataclass
-class Progress:
+class RunProgress:
     """Everything a run is at one step: float32 weights, their moving average, moments, memory."""
 
     weights: State
@@ -33,14 +33,14 @@ class Progress:
     moments: dict[str, dict[str, Tensor]] = field(default_factory=dict)
 
     @classmethod
-    def fresh(cls, weights: State) -> Progress:
+    def fresh(cls, weights: State) -> RunProgress:
         """Start a run from these weights."""
         hidden = weights["norm.weight"].shape[0]
         memory = Memory(torch.zeros(0, hidden), torch.zeros(0, dtype=torch.long))
         weights = {name: tensor.detach().clone().float() for name, tensor in weights.items()}
         return cls(weights, {name: tensor.clone() for name, tensor in weights.items()}, memory)
 
-    def at_size(self, image: int) -> Progress:
+    def at_size(self, image: int) -> RunProgress:
         """Move to another input side: position embeddings and their moments are interpolated."""
         if image_of(self.weights) == image:
             return self
@@ -60,16 +60,16 @@ class Progress:
         beside.replace(run / FILE)
 
 
-def load(run: Path) -> Progress:
+def load(run: Path) -> RunProgress:
     """Read a run's checkpoint."""
     saved: dict[str, Any] = torch.load(run / FILE, map_location="cpu", weights_only=True)
-    return Progress(**{**saved, "memory": Memory(**saved["memory"])})
+    return RunProgress(**{**saved, "memory": Memory(**saved["memory"])})
 
 
 class Learner:
     """A bfloat16 model that computes, float32 weights that learn, and their moving average."""
 
-    def __init__(self, progress: Progress, device: torch.device) -> None:
+    def __init__(self, progress: RunProgress, device: torch.device) -> None:
         self.progress = progress
         self.model = build(progress.weights).to(device, torch.bfloat16)
         self.names = [name for name, _ in self.model.named_parameters()]
@@ -109,7 +109,7 @@ class Learner:
             torch._foreach_lerp_(self.average, self.slow, 1 - keep)
         return norm
 
-    def snapshot(self) -> Progress:
+    def snapshot(self) -> RunProgress:
         """Collect the present state on the CPU."""
         progress = self.progress
         progress.weights = _named(self.names, self.slow)

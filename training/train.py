@@ -14,7 +14,7 @@ from torch import Tensor
 
 from training import checkpoint, losses
 from training.batches import Batch, Plan, serve, to_pixels
-from training.checkpoint import Learner, Progress
+from training.checkpoint import Learner, RunProgress
 from training.company import likes_of
 from training.export import read_exported
 from training.initial import prepare
@@ -75,7 +75,7 @@ class Trainer:
     """Run steps until the time is over; save every two minutes."""
 
     def __init__(
-        self, progress: Progress, schedule: Schedule, plan: Plan, run: Path, device: torch.device
+        self, progress: RunProgress, schedule: Schedule, plan: Plan, run: Path, device: torch.device
     ) -> None:
         self.schedule, self.plan, self.run, self.device = schedule, plan, run, device
         self.learner = Learner(progress, device)
@@ -138,14 +138,14 @@ class Trainer:
 
 def begin(
     run: Path, start: Path | None, shape: Shape, sources: Sequence[Pyramid], seed: int
-) -> Progress:
+) -> RunProgress:
     """Continue a run, or start one from exported weights or from nothing."""
     if (run / checkpoint.FILE).exists():
         return checkpoint.load(run).at_size(shape.image)
     if start is not None:
-        return Progress.fresh(read_exported(start)).at_size(shape.image)
+        return RunProgress.fresh(read_exported(start)).at_size(shape.image)
     torch.manual_seed(seed)
-    return Progress.fresh(prepare(CopyViT(shape).state_dict(), sources, seed))
+    return RunProgress.fresh(prepare(CopyViT(shape).state_dict(), sources, seed))
 
 
 def device_of(name: str) -> torch.device:

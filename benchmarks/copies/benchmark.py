@@ -19,7 +19,7 @@ from benchmarks.copies.attacks import ATTACKS
 from benchmarks.copies.compared import all_methods
 from benchmarks.copies.methods import Method
 from benchmarks.copies.pipeline_method import Pipeline
-from benchmarks.copies.queries import Pictures, choose, queries
+from benchmarks.copies.queries import Photographs, choose, queries
 from benchmarks.copies.retrieval_metrics import Figures, Ranking, bootstrap
 from benchmarks.machine import Machine
 from indexer.encoders import registry
@@ -32,7 +32,7 @@ PACKAGES = ("dfindex", "numpy", "pillow", "opencv-python-headless", "torch", "im
 
 
 @dataclass(frozen=True)
-class Row:
+class AttackRow:
     """What one method gave under one attack, or under all of them.
 
     ``pictures`` is ``all``, or ``subset``: the originals that the slow methods were run on too.
@@ -48,7 +48,7 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Called:
+class PredictedCopies:
     """What a verified search says of its first hits.
 
     Of the copies, ``ranked_first`` counts those whose original is the first hit, ``copies`` those
@@ -82,16 +82,16 @@ class CopyReport:
     subset_originals: int
     subset_distractors: int
     attacks: list[str]
-    rows: list[Row]
+    rows: list[AttackRow]
     costs: dict[str, Cost]
-    called: dict[str, Called]
+    called: dict[str, PredictedCopies]
     machine: Machine
 
     def to_json(self) -> dict[str, object]:
         """Return the report as plain JSON values."""
         return asdict(self)
 
-    def row(self, method: str, attack: str = ALL, pictures: str = ALL) -> Row:
+    def row(self, method: str, attack: str = ALL, pictures: str = ALL) -> AttackRow:
         """Return one row; KeyError where there is none."""
         for row in self.rows:
             if (row.method, row.attack, row.pictures) == (method, attack, pictures):
@@ -134,7 +134,7 @@ def run(
     subset = _subset(pictures, slow_originals)
     costs = {method.name: _index(method, pictures, tell) for method in methods}
     scores: dict[str, dict[str, Float32]] = {method.name: {} for method in methods}
-    called: dict[str, Called] = {}
+    called: dict[str, PredictedCopies] = {}
     for attack in attacks:
         made = queries(pictures, attack, seed=seed)
         for method in methods:
@@ -161,7 +161,7 @@ def run(
     )
 
 
-def _index(method: Method, pictures: Pictures, tell: Callable[[str], None]) -> Cost:
+def _index(method: Method, pictures: Photographs, tell: Callable[[str], None]) -> Cost:
     tell(f"{method.name}: {len(pictures.references)} references")
     start = time.perf_counter()
     method.index(pictures.references)
@@ -176,13 +176,15 @@ def _ask(method: Method, asked: Sequence[Image.Image], cost: Cost) -> Float32:
     return scores
 
 
-def _called(scores: Float32, verdicts: Sequence[Verdict | None], truth: Int64) -> Called:
+def _called(scores: Float32, verdicts: Sequence[Verdict | None], truth: Int64) -> PredictedCopies:
     right = scores.argmax(axis=1) == truth
     copies = np.array([verdict in COPIES for verdict in verdicts])
-    return Called(int(right.sum()), int((right & copies).sum()), int((~right & copies).sum()))
+    return PredictedCopies(
+        int(right.sum()), int((right & copies).sum()), int((~right & copies).sum())
+    )
 
 
-def _subset(pictures: Pictures, slow_originals: int | None) -> Int64:
+def _subset(pictures: Photographs, slow_originals: int | None) -> Int64:
     """Return the positions of the queries that slow methods are asked."""
     originals, distractors = len(pictures.originals), len(pictures.distractors)
     some = originals if slow_originals is None else min(originals, max(1, slow_originals))
@@ -198,7 +200,7 @@ def _rows(
     *,
     samples: int,
     seed: int,
-) -> list[Row]:
+) -> list[AttackRow]:
     everything = np.arange(len(truth))
     rows = []
     for method in methods:
@@ -219,7 +221,7 @@ def _measured(
     asked: Int64,
     samples: int,
     seed: int,
-) -> list[Row]:
+) -> list[AttackRow]:
     """Measure each attack, then all of them pooled."""
     pooled = {**by_attack, ALL: np.concatenate(list(by_attack.values()))}
     rows = []
@@ -232,5 +234,5 @@ def _measured(
         ci95 = bootstrap(ranking, np.tile(asked, times), samples=samples, rng=rng)
         with_reference = int((right >= 0).sum())
         figures, distractors = ranking.figures(), len(right) - with_reference
-        rows.append(Row(method, attack, pictures, with_reference, distractors, figures, ci95))
+        rows.append(AttackRow(method, attack, pictures, with_reference, distractors, figures, ci95))
     return rows

@@ -19,7 +19,7 @@ SUFFIXES = {".jpg", ".jpeg", ".png", ".webp"}
 
 
 @dataclass(frozen=True)
-class Pictures:
+class Photographs:
     """The benchmark's photographs, each in one role.
 
     The first of ``references`` are the originals, in their order. ``from_train`` counts the
@@ -40,7 +40,7 @@ class Pictures:
 
 def choose(
     photos: Path, *, references: int, originals: int, distractors: int, seed: int
-) -> Pictures:
+) -> Photographs:
     """Give photographs their roles, at random.
 
     Where the folder has ``test/``, originals and distractors come from it alone, references also
@@ -62,7 +62,7 @@ def choose(
     rest = [*held_out[originals + distractors :], *more]
     fill = max(0, references - originals)
     chosen = [*held_out[:originals], *rest[:fill], *train[: max(0, fill - len(rest))]]
-    return Pictures(
+    return Photographs(
         references=tuple(chosen),
         originals=tuple(held_out[:originals]),
         distractors=tuple(held_out[originals : originals + distractors]),
@@ -70,7 +70,7 @@ def choose(
     )
 
 
-def queries(pictures: Pictures, attack: str, *, seed: int) -> list[Image.Image]:
+def queries(pictures: Photographs, attack: str, *, seed: int) -> list[Image.Image]:
     """Attack every original, then every distractor; what is pasted comes from the distractors.
 
     No reference is used as the other picture, so that a query has one right answer at most.

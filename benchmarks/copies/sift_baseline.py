@@ -21,7 +21,7 @@ BLOCK = 16  # references compared at once: their similarities stay in the cache
 
 
 @dataclass(frozen=True)
-class Keypoints:
+class SiftPoints:
     """Where a picture's features lie (n, 2), and their rootSIFT descriptors (n, 128)."""
 
     points: Float32
@@ -52,16 +52,16 @@ class SiftRansac:
         """Count the inliers of every pair of a query and a reference."""
         return np.stack([self._inliers(self._keypoints(image)) for image in queries])
 
-    def _keypoints(self, image: Image.Image) -> Keypoints:
+    def _keypoints(self, image: Image.Image) -> SiftPoints:
         detector = cv2.SIFT.create(nfeatures=self.features)
         found, descriptors = detector.detectAndCompute(np.asarray(image.convert("L")), None)
         if descriptors is None:
-            return Keypoints(np.zeros((0, 2), np.float32), np.zeros((0, 128), np.float32))
+            return SiftPoints(np.zeros((0, 2), np.float32), np.zeros((0, 128), np.float32))
         # OpenCV keeps more than it was asked for where responses are equal
         points = np.array([point.pt for point in found[: self.features]], dtype=np.float32)
         counts = descriptors[: self.features]
         shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1e-9)
-        return Keypoints(points, np.sqrt(shares, dtype=np.float32))
+        return SiftPoints(points, np.sqrt(shares, dtype=np.float32))
 
     def _padded(self, columns: Int64) -> Float32:
         """Return these references' descriptors (b, most, 128), filled up with zeros."""
@@ -73,7 +73,7 @@ class SiftRansac:
             row[: len(descriptors)] = descriptors
         return block
 
-    def _inliers(self, query: Keypoints) -> Float32:
+    def _inliers(self, query: SiftPoints) -> Float32:
         inliers = np.zeros(len(self.references), dtype=np.float32)
         if len(query.points) < FEWEST_MATCHES:
             return inliers

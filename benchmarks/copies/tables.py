@@ -5,7 +5,7 @@ from __future__ import annotations
 from rich.console import Group
 from rich.table import Table
 
-from benchmarks.copies.benchmark import ALL, Called, CopyReport, Row
+from benchmarks.copies.benchmark import ALL, AttackRow, CopyReport, PredictedCopies
 
 
 def render(report: CopyReport) -> Group:
@@ -25,7 +25,7 @@ def _conditions(report: CopyReport) -> str:
     )
 
 
-def _said(attack: str, called: Called) -> str:
+def _said(attack: str, called: PredictedCopies) -> str:
     share = called.copies / called.ranked_first if called.ranked_first else 0.0
     return (
         f"{attack}: of {called.ranked_first} originals ranked first by the verified search "
@@ -56,13 +56,13 @@ def _table(report: CopyReport, pictures: str) -> Table:
     return table
 
 
-def _cell(row: Row) -> str:
+def _cell(row: AttackRow) -> str:
     figures = row.figures
     shares = (figures.micro_ap, figures.recall_at_1, figures.recall_at_50)
     return "/".join(_two(share) for share in shares)
 
 
-def _interval(row: Row) -> str:
+def _interval(row: AttackRow) -> str:
     low, high = row.ci95["micro_ap"]
     return f"{_two(low)} to {_two(high)}"
 

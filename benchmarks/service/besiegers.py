@@ -27,7 +27,7 @@ ROUTES = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class Target:
+class SiegeTarget:
     """A service: ``token`` is a viewer's, ``lost`` are samples whose paths hold no files any more.
 
     ``clip`` takes minutes to read.
@@ -41,14 +41,14 @@ class Target:
     guesses: int
 
 
-_Attack = Callable[["_Line"], Coroutine[Any, Any, None]]
+_Attack = Callable[["_Wire"], Coroutine[Any, Any, None]]
 
 
-class _Line:
+class _Wire:
     """One connection to the service."""
 
     def __init__(
-        self, target: Target, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+        self, target: SiegeTarget, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
         self.target = target
         self._reader = reader
@@ -78,38 +78,38 @@ class _Line:
         return await self._reader.read(1 << 16)
 
 
-async def silent(line: _Line) -> None:
+async def silent(line: _Wire) -> None:
     """Send nothing."""
     await line.answer()
 
 
-async def half_head(line: _Line) -> None:
+async def half_head(line: _Wire) -> None:
     """Send half a head, and a byte of it every second."""
     await line.send(b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Half: ")
     await line.trickle()
 
 
-async def slow_body(line: _Line) -> None:
+async def slow_body(line: _Wire) -> None:
     """Send a body without a token, byte by byte."""
     await line.ask("POST", "/login", _FORM, "Content-Length: 4000")
     await line.trickle()
 
 
-async def slow_upload(line: _Line) -> None:
+async def slow_upload(line: _Wire) -> None:
     """Send an upload with a token, byte by byte."""
     await line.ask("POST", "/api/v1/search", _UPLOAD, f"Content-Length: {1 << 20}", known=True)
     await line.send(_BEGIN)
     await line.trickle()
 
 
-async def stopped_upload(line: _Line) -> None:
+async def stopped_upload(line: _Wire) -> None:
     """Send half an upload with a token, and then nothing."""
     await line.ask("POST", "/api/v1/search", _UPLOAD, f"Content-Length: {1 << 20}", known=True)
     await line.send(_BEGIN + _PART)
     await line.answer()
 
 
-async def answer_not_taken(line: _Line) -> None:
+async def answer_not_taken(line: _Wire) -> None:
     """Ask for much, and take nothing of it."""
     for _ in range(20):
         await line.ask("GET", "/static/swagger-ui-bundle.js", known=True)
@@ -121,7 +121,7 @@ SLOW: tuple[_Attack, ...] = (
 )
 
 
-async def flood(line: _Line) -> None:
+async def flood(line: _Wire) -> None:
     """Send a body of 1 GiB to a route, without a token."""
     path = random.choice(ROUTES)
     await line.ask("POST", path, _FORM, f"Content-Length: {_GIB}")
@@ -129,7 +129,7 @@ async def flood(line: _Line) -> None:
         await line.send(_PART)
 
 
-async def long_clip(line: _Line) -> None:
+async def long_clip(line: _Wire) -> None:
     """Search with a clip that takes minutes, and wait for the answer."""
     data = _BEGIN + line.target.clip.read_bytes() + b"\r\n--B--\r\n"
     await line.ask("POST", "/api/v1/search", _UPLOAD, f"Content-Length: {len(data)}", known=True)
@@ -137,7 +137,7 @@ async def long_clip(line: _Line) -> None:
     await line.answer()
 
 
-async def lost_file(line: _Line) -> None:
+async def lost_file(line: _Wire) -> None:
     """Ask for a file that is none any more, its picture, and what resembles it."""
     number = random.choice(line.target.lost)
     for path in (f"/api/v1/samples/{number}/file", f"/picture/s-{number}", f"/?query=s-{number}"):
@@ -145,20 +145,20 @@ async def lost_file(line: _Line) -> None:
         await line.answer()
 
 
-async def guess(line: _Line) -> None:
+async def guess(line: _Wire) -> None:
     """Guess a token."""
     word = random.randbytes(12).hex()
     await line.ask("GET", "/", f"Authorization: Bearer {word}")
     await line.answer()
 
 
-def besiege(target: Target, seconds: float) -> None:
+def besiege(target: SiegeTarget, seconds: float) -> None:
     """Attack in all ways at once for a time."""
     os.nice(_NICE)
     asyncio.run(_attacked(target, time.monotonic() + seconds, seconds / max(1, target.guesses)))
 
 
-async def _attacked(target: Target, until: float, between_guesses: float) -> None:
+async def _attacked(target: SiegeTarget, until: float, between_guesses: float) -> None:
     slow = [SLOW[number % len(SLOW)] for number in range(target.connections)]
     attacks: Iterable[tuple[_Attack, float]] = (
         *((one, 0.2) for one in slow),
@@ -170,13 +170,13 @@ async def _attacked(target: Target, until: float, between_guesses: float) -> Non
     await asyncio.gather(*(_again(target, until, one, pause) for one, pause in attacks))
 
 
-async def _again(target: Target, until: float, attack: _Attack, pause: float) -> None:
+async def _again(target: SiegeTarget, until: float, attack: _Attack, pause: float) -> None:
     """Attack over one connection after the other."""
     while (left := until - time.monotonic()) > 0:
         with contextlib.suppress(OSError, TimeoutError):
             reader, writer = await asyncio.open_connection("127.0.0.1", target.port)
             try:
-                await asyncio.wait_for(attack(_Line(target, reader, writer)), left)
+                await asyncio.wait_for(attack(_Wire(target, reader, writer)), left)
             finally:
                 writer.transport.abort()
         await asyncio.sleep(pause)

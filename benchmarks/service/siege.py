@@ -25,7 +25,7 @@ import numpy as np
 
 from benchmarks.command import called
 from benchmarks.machine import Machine
-from benchmarks.service.besiegers import Target, besiege
+from benchmarks.service.besiegers import SiegeTarget, besiege
 from benchmarks.service.long_film import long_film
 from benchmarks.service.process import Running, running
 
@@ -125,7 +125,7 @@ def run(*, minutes: float, connections: int = 600, guesses: int = 200) -> SiegeR
             lost = tuple(known.pop(name) for name in _lose(index.parent / "corpus"))
             photo = next((index.parent / "corpus").glob("kept-*.jpg")).read_bytes()
             person = _Person(service.port, list(known.values()), photo)
-            target = Target(
+            target = SiegeTarget(
                 port=service.port,
                 token=_VIEWER,
                 lost=lost,
@@ -169,7 +169,7 @@ def _by_kind(person: _Person) -> dict[str, float]:
 
 
 def _besieged(
-    service: Running, person: _Person, target: Target, seconds: float
+    service: Running, person: _Person, target: SiegeTarget, seconds: float
 ) -> tuple[list[float], float]:
     """Return the service's memory in MiB, second by second, and the seconds that it took to end."""
     memory = [service.memory_mib()]
@@ -184,7 +184,7 @@ def _besieged(
 
 
 @contextmanager
-def _attackers(target: Target, seconds: float) -> Iterator[None]:
+def _attackers(target: SiegeTarget, seconds: float) -> Iterator[None]:
     process = multiprocessing.get_context("spawn").Process(
         target=besiege, args=(target, seconds + 60)
     )

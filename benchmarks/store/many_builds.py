@@ -54,7 +54,7 @@ class Thumbnail:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Stretch:
+class BuildStretch:
     """Some builds in a row: their times, and what there was after the last of them."""
 
     builds: int
@@ -73,7 +73,7 @@ class ManyBuildsReport:
     """What each stretch of builds cost, in order."""
 
     kept: int
-    stretches: tuple[Stretch, ...]
+    stretches: tuple[BuildStretch, ...]
     machine: Machine
 
 
@@ -85,7 +85,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--stretches", type=int, default=20)
     options = parser.parse_args(arguments)
 
-    def tell(stretch: Stretch) -> None:
+    def tell(stretch: BuildStretch) -> None:
         sys.stderr.write(json.dumps(asdict(stretch)) + "\n")
 
     with tempfile.TemporaryDirectory() as folder:
@@ -105,7 +105,7 @@ def run(
     builds: int,
     kept: int,
     stretches: int,
-    tell: Callable[[Stretch], None] = lambda stretch: None,
+    tell: Callable[[BuildStretch], None] = lambda stretch: None,
 ) -> ManyBuildsReport:
     """Build ``builds`` times in one process, one picture more each time.
 
@@ -139,10 +139,10 @@ def _one_build(home: Path, number: int, kept: int) -> tuple[float, int, int]:
     return took, sum(sizes), len(sizes)
 
 
-def _stretch(seen: list[tuple[float, int, int]]) -> Stretch:
+def _stretch(seen: list[tuple[float, int, int]]) -> BuildStretch:
     times, sizes, files = zip(*seen, strict=True)
     resident = int(Path("/proc/self/statm").read_text().split()[1])
-    return Stretch(
+    return BuildStretch(
         builds=len(seen),
         median_ms=round(float(np.median(times)), 1),
         slowest_ms=round(max(times), 1),

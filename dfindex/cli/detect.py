@@ -17,8 +17,8 @@ from dfindex.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from dfindex.detection.detect import Detector
-    from dfindex.detection.wording import Threshold
+    from dfindex.detection.detect import HeadDetector
+    from dfindex.detection.wording import HeadThreshold
 
 
 @click.command()
@@ -59,11 +59,11 @@ def detect(
     transfer from one kind of picture to another: calibrate on real pictures of your own.
     """
     from dfindex.cli.tables.detection import detections_table
-    from dfindex.detection.detect import Detector
+    from dfindex.detection.detect import HeadDetector
     from dfindex.encoders import open_encoder
 
     opened = open_encoder(encoder, device, precision, preset=preset, engine=engine)
-    detector = Detector(opened, index=index)
+    detector = HeadDetector(opened, index=index)
     limit = _threshold(detector, threshold, fpr, calibrate, views)
     rows = detector.detect(paths, threshold=limit, views=views)
     if as_json:
@@ -74,12 +74,12 @@ def detect(
 
 
 def _threshold(
-    detector: Detector,
+    detector: HeadDetector,
     threshold: float | None,
     fpr: float | None,
     calibrate: Path | None,
     views: bool,
-) -> Threshold:
+) -> HeadThreshold:
     from dfindex.detection.calibration import calibrated
     from dfindex.detection.wording import UNCALIBRATED, at_probability
 

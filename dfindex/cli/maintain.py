@@ -157,12 +157,12 @@ def _orientation(
 ) -> int:
     from dfindex.cli.tables.detection import orientation_summary
     from dfindex.detection.calibration import check_orientation
-    from dfindex.detection.detect import Detector
+    from dfindex.detection.detect import HeadDetector
     from dfindex.encoders import open_encoder
 
     device, precision, preset = how
     opened = open_encoder(encoder, device, precision, preset=preset)
-    check = check_orientation(Detector(opened, index=index), labels, index=index)
+    check = check_orientation(HeadDetector(opened, index=index), labels, index=index)
     if as_json:
         print_json(check)
     else:

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from dfindex.detection.detect import Detector, found_files
-from dfindex.detection.wording import Threshold, at_false_positive_rate
+from dfindex.detection.detect import HeadDetector, found_files
+from dfindex.detection.wording import HeadThreshold, at_false_positive_rate
 from indexer.encoders.own_head import declared_fake_index, probability
 from indexer.errors import UsageError
 from indexer.labels import read_labels
@@ -53,8 +53,8 @@ class _Labelled:
 
 
 def calibrated(
-    detector: Detector, *, csv: Path | None, rate: float | None, views: bool
-) -> Threshold:
+    detector: HeadDetector, *, csv: Path | None, rate: float | None, views: bool
+) -> HeadThreshold:
     """Return the threshold of a false-positive rate on the real pictures of a label file.
 
     Without a file, those that the index has labelled real. Raise UsageError where they are too
@@ -72,7 +72,7 @@ def calibrated(
     return at_false_positive_rate([probability(turned * one) for one in odds], rate or USUAL_RATE)
 
 
-def check_orientation(detector: Detector, csv: Path, *, index: Path) -> OrientationCheck:
+def check_orientation(detector: HeadDetector, csv: Path, *, index: Path) -> OrientationCheck:
     """Measure which way a head points on labelled pictures, and keep the finding in the index.
 
     Raise UsageError where a label is missing.
@@ -125,7 +125,7 @@ def _of_csv(csv: Path) -> dict[bytes, str]:
     return {row.raw: row.label.label for row in read_labels(csv)}
 
 
-def _odds(detector: Detector, labels: Mapping[bytes, str], *, views: bool = False) -> _Labelled:
+def _odds(detector: HeadDetector, labels: Mapping[bytes, str], *, views: bool = False) -> _Labelled:
     """Return the declared log-odds of labelled files; those that vanished count as unread."""
     here = [raw for raw in labels if os.path.lexists(raw)]
     gone = [f"{os.fsdecode(raw)}: does not exist" for raw in labels if not os.path.lexists(raw)]

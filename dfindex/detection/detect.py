@@ -12,7 +12,7 @@ from statistics import fmean
 
 import numpy as np
 
-from dfindex.detection.wording import UNCALIBRATED, Threshold, Word
+from dfindex.detection.wording import UNCALIBRATED, HeadThreshold, Word
 from indexer.corpus import FoundFile, walk
 from indexer.encoders.device import share_cores
 from indexer.encoders.own_head import log_odds, orientation, probability, require_head
@@ -75,7 +75,7 @@ class Answer:
     problem: str | None = None
 
 
-class Detector:
+class HeadDetector:
     """One encoder's head, with what an index knows of it: earlier answers, and its orientation."""
 
     def __init__(self, encoder: Encoder, *, index: Path | None = None) -> None:
@@ -88,7 +88,7 @@ class Detector:
         self,
         paths: Sequence[str | Path],
         *,
-        threshold: Threshold = UNCALIBRATED,
+        threshold: HeadThreshold = UNCALIBRATED,
         views: bool = False,
         workers: int | None = None,
     ) -> list[Detection]:
@@ -201,7 +201,7 @@ class Detector:
         file: FoundFile,
         answer: Answer,
         finding: OrientationFinding | None,
-        threshold: Threshold,
+        threshold: HeadThreshold,
     ) -> Detection:
         odds = answer.odds
         if odds is not None and finding and finding.finding is Orientation.INVERTED:

@@ -24,7 +24,7 @@ class Word(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Threshold:
+class HeadThreshold:
     """``fake`` from one probability on, ``no sign of fakery`` below another, undecided between.
 
     ``given`` is False for the cautious band that is used where nobody named a threshold.
@@ -47,15 +47,15 @@ class Threshold:
         return Word.NO_SIGN if probability < self.no_sign_below else Word.UNDECIDED
 
 
-UNCALIBRATED = Threshold(fake_from=_SURE, no_sign_below=_CLEAR, given=False)
+UNCALIBRATED = HeadThreshold(fake_from=_SURE, no_sign_below=_CLEAR, given=False)
 
 
-def at_probability(value: float) -> Threshold:
+def at_probability(value: float) -> HeadThreshold:
     """Return the threshold somebody named; from half of it on a picture is undecided."""
-    return Threshold(fake_from=value, no_sign_below=value / 2)
+    return HeadThreshold(fake_from=value, no_sign_below=value / 2)
 
 
-def at_false_positive_rate(real: Sequence[float], rate: float) -> Threshold:
+def at_false_positive_rate(real: Sequence[float], rate: float) -> HeadThreshold:
     """Return the threshold that at most a share ``rate`` of real pictures like these reaches.
 
     ``real`` are probabilities of real pictures. Counted as conformal prediction does (Vovk et
@@ -70,7 +70,7 @@ def at_false_positive_rate(real: Sequence[float], rate: float) -> Threshold:
             f"expected at least {needed} real pictures for a false-positive rate of {rate:g}, "
             f"got {len(real)}; label more, or allow a higher --fpr"
         )
-    return Threshold(
+    return HeadThreshold(
         fake_from=_reached_by(real, rate), no_sign_below=_reached_by(real, min(0.5, NEARLY * rate))
     )
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from indexer.encoders.vit import HookedViT
 
 
-class Method(StrEnum):
+class ExplanationMethod(StrEnum):
     """How a map is made."""
 
     ROLLOUT = "rollout"
@@ -81,7 +81,7 @@ def explain(
     path: Path,
     encoder: Encoder,
     *,
-    method: Method = Method.ROLLOUT,
+    method: ExplanationMethod = ExplanationMethod.ROLLOUT,
     block: int = -1,
     finding: OrientationFinding | None = None,
 ) -> Explanation:
@@ -158,9 +158,9 @@ def _patch_logit(
 
 
 _METHODS = {
-    Method.ROLLOUT: _rollout,
-    Method.GRAD_ROLLOUT: _grad_rollout,
-    Method.PATCH_LOGIT: _patch_logit,
+    ExplanationMethod.ROLLOUT: _rollout,
+    ExplanationMethod.GRAD_ROLLOUT: _grad_rollout,
+    ExplanationMethod.PATCH_LOGIT: _patch_logit,
 }
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from dfindex.drawing.heatmap import draw
-from dfindex.explanation.explain import Method, explain
+from dfindex.explanation.explain import ExplanationMethod, explain
 from dfindex.explanation.patch_probe import PREFIX, explain_with_probe
 from dfindex.outputs import check_apart, write_together
 from indexer.errors import UsageError
@@ -25,8 +25,8 @@ def explain_to(
 
     Raise UsageError for an unknown method, StoreError where ``out`` cannot be written.
     """
-    if method not in list(Method) and not method.startswith(PREFIX):
-        known = ", ".join((*Method, f"{PREFIX}NAME"))
+    if method not in list(ExplanationMethod) and not method.startswith(PREFIX):
+        known = ", ".join((*ExplanationMethod, f"{PREFIX}NAME"))
         raise UsageError(f"expected a method of {known}, got {method!r}")
     if out.suffix.lower() != ".png":
         raise UsageError(f"expected --out FILE.png, got {out}")
@@ -35,7 +35,9 @@ def explain_to(
         result = explain_with_probe(index, method.removeprefix(PREFIX), image, encoder)
     else:
         found = _finding(index, encoder.spec.fingerprint)
-        result = explain(image, encoder, method=Method(method), block=block, finding=found)
+        result = explain(
+            image, encoder, method=ExplanationMethod(method), block=block, finding=found
+        )
     values = out.with_suffix(".npy")
     drawing = draw(result)
     write_together(

@@ -23,7 +23,7 @@ from probes.suggest import suggest, uncertainty
 
 
 @dataclass(frozen=True, kw_only=True)
-class Verdict:
+class ProbeVerdict:
     """What a probe says of a file; the probability is that of a fake.
 
     ``label`` is fake from the probe's threshold on; of a probe that names generators it is the
@@ -57,7 +57,7 @@ def apply_to_files(
     encoder: str | Path | Encoder | None = None,
     device: str = "auto",
     precision: str = "auto",
-) -> list[Verdict]:
+) -> list[ProbeVerdict]:
     """Score new files as if they were in the index; raise MediaError where one cannot be read.
 
     Raise SpaceMismatchError where the encoder is not the one the probe was trained on.
@@ -119,7 +119,7 @@ def _encoded(path: Path, encoder: Encoder) -> Features:
     return encoder.encode(prepare(image.image, preset)[None])
 
 
-def _verdict(probe: Probe, path: str, X: Float32) -> Verdict:
+def _verdict(probe: Probe, path: str, X: Float32) -> ProbeVerdict:
     probabilities = probe.detector.probabilities(X)
     share = float(fake_share(probe, probabilities)[0])
     if probe.target is Target.FAKE:
@@ -127,4 +127,4 @@ def _verdict(probe: Probe, path: str, X: Float32) -> Verdict:
     else:
         best = probe.classes[int(called(probabilities)[0])]
         label = UNKNOWN if probe.detector.is_unknown(X)[0] else best
-    return Verdict(path=path, probability=share, label=label)
+    return ProbeVerdict(path=path, probability=share, label=label)

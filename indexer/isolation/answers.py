@@ -71,14 +71,14 @@ class Seen:
 
 
 @dataclass(frozen=True)
-class Problem:
+class ReadProblem:
     """Why a file could not be prepared."""
 
     reason: Reason
     message: str
 
 
-Answer: TypeAlias = Ready | Opened | Result | Seen | Problem
+Answer: TypeAlias = Ready | Opened | Result | Seen | ReadProblem
 
 
 def pack(answer: Answer) -> bytes:
@@ -93,7 +93,7 @@ def pack(answer: Answer) -> bytes:
         case Seen():
             numbers = _SEEN.pack(*answer.size, answer.width, answer.height)
             return b"S" + numbers + answer.format.encode()
-        case Problem():
+        case ReadProblem():
             text = answer.message[:_MESSAGE].encode("utf-8", "surrogatepass")
             return b"P" + bytes([_REASONS.index(answer.reason)]) + text
 
@@ -116,7 +116,7 @@ def unpack(data: bytes) -> Answer:
                 return Seen((across, down), width, height, _format(rest[_SEEN.size :]))
             case b"P":
                 text = rest[1:].decode("utf-8", "surrogatepass")
-                return Problem(_REASONS[rest[0]], text[:_MESSAGE])
+                return ReadProblem(_REASONS[rest[0]], text[:_MESSAGE])
     except (IndexError, struct.error) as error:
         raise ValueError(f"an answer of kind {kind!r} that is none: {error}") from error
     raise ValueError(f"an answer of unknown kind {kind!r}")

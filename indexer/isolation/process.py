@@ -21,8 +21,8 @@ from PIL import Image
 
 from indexer.corpus import FoundFile
 from indexer.errors import DfindexError, MediaError
-from indexer.isolation.answers import MOST_BYTES, Answer, Opened, Problem, Result, Seen, unpack
-from indexer.isolation.worker import Job, Look, Task
+from indexer.isolation.answers import MOST_BYTES, Answer, Opened, ReadProblem, Result, Seen, unpack
+from indexer.isolation.worker import Job, LookJob, Task
 from indexer.media.files import Limits
 from indexer.media.image import DecodedImage
 from indexer.media.videos.frames import Sampling
@@ -121,7 +121,7 @@ class DecodeProcess:
         Of a picture that is the same for all. With ``sha256``, other bytes are an error as well.
         """
         try:
-            return self._looked_at(Task(raw, Look((*times,), at_least)), sha256)
+            return self._looked_at(Task(raw, LookJob((*times,), at_least)), sha256)
         except TimeoutError:
             raise self._late() from None
         except (EOFError, OSError):
@@ -319,6 +319,6 @@ def _decoded(connection: Connection, seen: Seen) -> DecodedImage:
 
 
 def _said(answer: Answer) -> MediaError:
-    if not isinstance(answer, Problem):
+    if not isinstance(answer, ReadProblem):
         raise ValueError(f"{type(answer).__name__} out of turn")
     return MediaError(answer.reason, answer.message)

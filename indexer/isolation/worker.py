@@ -4,7 +4,7 @@ Messages over the connection, in order: the parent sends a `Task`; the worker an
 SHA-256 of the bytes, the parent whether to go on; the worker answers with a `Result` and, after
 it, the pixels as bare bytes, not to copy them on the way; with more of both for each further frame
 of a video, or page. Where the task is to look at some times, a `Seen` and its pixels come for each
-of them. A `Problem` takes the place of any answer and ends them.
+of them. A `ReadProblem` takes the place of any answer and ends them.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import cv2
 import numpy as np
 
 from indexer.errors import MediaError
-from indexer.isolation.answers import Answer, Opened, Problem, Ready, Result, Seen, pack
+from indexer.isolation.answers import Answer, Opened, ReadProblem, Ready, Result, Seen, pack
 from indexer.keypoints import Keypoints, keypoints
 from indexer.media.files import Limits
 from indexer.media.source import Media, Taken
@@ -49,7 +49,7 @@ class Job:
 
 
 @dataclass(frozen=True)
-class Look:
+class LookJob:
     """Which pictures of a file are wanted as they are: those shown at rising times, in seconds.
 
     Their shorter side is to have ``at_least`` as many pixels, if it has.
@@ -64,7 +64,7 @@ class Task:
     """One file, by the bytes of its path: to prepare, or to look at."""
 
     raw: bytes
-    look: Look | None = None
+    look: LookJob | None = None
 
 
 def main(descriptor: int) -> None:
@@ -115,7 +115,7 @@ def _send_pictures(connection: Connection, media: Media, job: Job) -> None:
         waiting = following
 
 
-def _send_shown(connection: Connection, media: Media, look: Look, job: Job) -> None:
+def _send_shown(connection: Connection, media: Media, look: LookJob, job: Job) -> None:
     shown = media.at(look.times, look.at_least)
     for _ in look.times:
         try:
@@ -158,13 +158,13 @@ def _write(descriptor: int, data: memoryview) -> None:
         data = data[os.write(descriptor, data) :]
 
 
-def _problem(error: Exception) -> Problem:
+def _problem(error: Exception) -> ReadProblem:
     """Name what went wrong; this is the border of the process, nothing gets past it unnamed."""
     if isinstance(error, MediaError):
-        return Problem(error.reason, error.message)
+        return ReadProblem(error.reason, error.message)
     if isinstance(error, MemoryError):
-        return Problem(Reason.TOO_LARGE, "the picture does not fit into memory")
-    return Problem(Reason.INTERNAL, f"{type(error).__name__}: {error}")
+        return ReadProblem(Reason.TOO_LARGE, "the picture does not fit into memory")
+    return ReadProblem(Reason.INTERNAL, f"{type(error).__name__}: {error}")
 
 
 @contextlib.contextmanager

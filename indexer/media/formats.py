@@ -10,7 +10,7 @@ from indexer.media.plugins import HEIF, JPEG_XL, RAW, Plugin
 
 
 @dataclass(frozen=True)
-class Kind:
+class MediaKind:
     """What a file's first bytes say it is.
 
     ``format`` is Pillow's name for it where dfindex reads it as a picture, by a ``plugin`` if it
@@ -32,9 +32,9 @@ class Kind:
 
 SNIFFED = 4096  # bytes at a file's beginning that are looked at
 VIDEO_HINT = "expected a picture, but this is a video; compare and search it as one"
-CAMERA_RAW = Kind("a camera raw file", format="RAW", plugin=RAW)
-_HEIC = Kind("HEIC", format="HEIF", plugin=HEIF)
-_JPEG_XL = Kind("JPEG XL", format="JXL", plugin=JPEG_XL)
+CAMERA_RAW = MediaKind("a camera raw file", format="RAW", plugin=RAW)
+_HEIC = MediaKind("HEIC", format="HEIF", plugin=HEIF)
+_JPEG_XL = MediaKind("JPEG XL", format="JXL", plugin=JPEG_XL)
 
 _ACCEPTED = {
     b"\xff\xd8\xff": "JPEG",
@@ -105,23 +105,23 @@ _PPM = re.compile(rb"P([1-6]\s+(#|-?\d)|7\s+(#|WIDTH)|[fF]\s+(#|\d)|y\s)")
 _SVG = re.compile(rb"\s*(<\?xml[^>]*>|<!--.*?-->|<!DOCTYPE[^>]*>|\s)*<svg[\s>]", re.DOTALL)
 
 
-def named_kind(data: bytes) -> Kind | None:
+def named_kind(data: bytes) -> MediaKind | None:
     """Return what the first bytes of ``data`` are known to mean, or None."""
     return _picture(data) or _container(data) or _foreign(data)
 
 
-def _picture(data: bytes) -> Kind | None:
+def _picture(data: bytes) -> MediaKind | None:
     # Canon's first raw format is a TIFF by its first bytes.
     if data[:4] == b"II*\0" and data[8:10] == b"CR":
         return CAMERA_RAW
     for magic, name in _ACCEPTED.items():
         if data.startswith(magic):
-            return Kind(_NAMES.get(name, name), format=name)
+            return MediaKind(_NAMES.get(name, name), format=name)
     if data.startswith(_JPEG_XL_BEGINNINGS):
         return _JPEG_XL
     if data[:2] == b"BM" and _has_bmp_header(data):
-        return Kind("BMP", format="BMP")
-    return Kind("PPM", format="PPM") if _PPM.match(data[:64]) else None
+        return MediaKind("BMP", format="BMP")
+    return MediaKind("PPM", format="PPM") if _PPM.match(data[:64]) else None
 
 
 def _has_bmp_header(data: bytes) -> bool:
@@ -132,7 +132,7 @@ def _has_bmp_header(data: bytes) -> bool:
     return size in _BMP_HEADERS or 14 < offset < 2048
 
 
-def _container(data: bytes) -> Kind | None:
+def _container(data: bytes) -> MediaKind | None:
     if data[:4] == b"RIFF":
         return _riff(data[8:12])
     if data[4:8] == b"ftyp":
@@ -150,7 +150,7 @@ def _container(data: bytes) -> Kind | None:
     return _stream(data)
 
 
-def _stream(data: bytes) -> Kind | None:
+def _stream(data: bytes) -> MediaKind | None:
     """Name a film without a container: pictures one after the other, as recorders write them."""
     if _MULTIPART.match(data):
         return _video("mpjpeg")
@@ -168,29 +168,29 @@ def _is_transport_stream(data: bytes, before: int) -> bool:
     return all(data[place : place + 1] == b"G" for place in places)
 
 
-def _video(container: str) -> Kind:
-    return Kind("a video", hint=VIDEO_HINT, container=container)
+def _video(container: str) -> MediaKind:
+    return MediaKind("a video", hint=VIDEO_HINT, container=container)
 
 
-def _riff(form: bytes) -> Kind | None:
+def _riff(form: bytes) -> MediaKind | None:
     if form == b"WEBP":
-        return Kind("WebP", format="WEBP")
+        return MediaKind("WebP", format="WEBP")
     return _video("avi") if form == b"AVI " else None
 
 
-def _iso_media(data: bytes) -> Kind:
+def _iso_media(data: bytes) -> MediaKind:
     """Name what the brands of an ISO media file say: sequences of pictures are read as films."""
     major = data[8:12]
     (size,) = struct.unpack_from(">I", data)
     brands = {data[place : place + 4] for place in range(8, min(size, len(data)) - 3, 4)}
     if major in (b"avif", b"avis") or (major in _HEIF_BRANDS and brands & {b"avif", b"avis"}):
-        return Kind("AVIF", format="AVIF")
+        return MediaKind("AVIF", format="AVIF")
     if major in _HEIF_BRANDS:
         return _video("mov") if brands & _SEQUENCES else _HEIC
     return CAMERA_RAW if major == b"crx " else _video("mov")
 
 
-def _foreign(data: bytes) -> Kind | None:
+def _foreign(data: bytes) -> MediaKind | None:
     if data.startswith(_RAW):
         return CAMERA_RAW
     for magic, name in _OTHER_PICTURES.items():
@@ -199,6 +199,6 @@ def _foreign(data: bytes) -> Kind | None:
     return _not_read("SVG") if _SVG.match(data[:4096]) else None
 
 
-def _not_read(name: str) -> Kind:
+def _not_read(name: str) -> MediaKind:
     hint = f"pictures of this format ({name}) are not read; convert it to PNG"
-    return Kind(name, hint=hint)
+    return MediaKind(name, hint=hint)

@@ -17,7 +17,7 @@ from indexer.errors import MediaError
 from indexer.media.calm import calm
 from indexer.media.colour import to_srgb
 from indexer.media.files import Limits, read_file, too_large
-from indexer.media.formats import Kind, named_kind
+from indexer.media.formats import MediaKind, named_kind
 from indexer.media.problems import DECODER_ERRORS, translated, unknown
 from indexer.media.stills import open_stills
 from indexer.structure import ASSESSABLE, structure
@@ -122,7 +122,7 @@ class Pictures:
         return replace(decoded, page=page) if self.pages > 1 else decoded
 
 
-def _kind(data: bytes) -> Kind:
+def _kind(data: bytes) -> MediaKind:
     kind = named_kind(data)
     if kind is None:
         raise unknown(data)

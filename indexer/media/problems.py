@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from PIL import Image, UnidentifiedImageError
 
 from indexer.errors import MediaError
-from indexer.media.formats import Kind
+from indexer.media.formats import MediaKind
 from indexer.media.wholeness import ends_early
 from indexer.types import Reason
 
@@ -46,7 +46,7 @@ _NOT_TRIED = frozenset(
 
 
 @contextmanager
-def translated(data: bytes, kind: Kind) -> Iterator[None]:
+def translated(data: bytes, kind: MediaKind) -> Iterator[None]:
     """Turn what decoders raise into MediaError with its reason."""
     try:
         yield
@@ -77,7 +77,7 @@ def unknown(data: bytes) -> MediaError:
     )
 
 
-def _named(data: bytes, kind: Kind, error: Exception) -> MediaError:
+def _named(data: bytes, kind: MediaKind, error: Exception) -> MediaError:
     words = str(error).lower()
     # Pillow's word for text chunks that unpack to many times their size.
     if "too large" in words:

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from PIL import Image, JpegImagePlugin, MpoImagePlugin
 
 from indexer.errors import MediaError
-from indexer.media.formats import Kind
+from indexer.media.formats import MediaKind
 from indexer.media.jpegs import Extent, extents
 from indexer.media.plugins import RAW
 from indexer.types import Reason
@@ -50,7 +50,7 @@ class Sought:
         return image
 
 
-def open_stills(data: bytes, kind: Kind) -> Stills:
+def open_stills(data: bytes, kind: MediaKind) -> Stills:
     """Open a file of an accepted kind; raise what Pillow raises where its header is wrong."""
     special = _SPECIAL.get(kind.format)
     if special is not None:

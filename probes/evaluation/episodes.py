@@ -23,7 +23,7 @@ QUERIES = 15
 
 
 @dataclass(frozen=True)
-class Result:
+class EpisodeResult:
     """A head at a number of shots: means over episodes, and the 95 % interval of the mean AUC.
 
     ``spread`` is where 95 % of the single episodes lie: what one investigator may meet.
@@ -44,7 +44,7 @@ class Episodes:
     query_per_class: int
     seed: int
     pictures: dict[str, int]
-    methods: dict[str, dict[int, Result]]
+    methods: dict[str, dict[int, EpisodeResult]]
 
     @property
     def method(self) -> str:
@@ -105,7 +105,7 @@ def run_episodes(
     fakes = np.flatnonzero((dataset.y == 1) & (dataset.generators == name))
     reals = np.flatnonzero(dataset.y == 0)
     _check_enough(dataset, name, len(fakes), len(reals), max(shots), queries)
-    results: dict[str, dict[int, Result]] = {method: {} for method in methods}
+    results: dict[str, dict[int, EpisodeResult]] = {method: {} for method in methods}
     for k in shots:
         drawn = [
             draw(reals, fakes, groups, k, queries, np.random.default_rng([seed, k, number]))
@@ -168,12 +168,12 @@ def _real_only(X: FloatArray, y: Int64, one: Episode) -> tuple[float, float]:
     return float(roc_auc_score(y[one.query], scores_of(head, X[one.query]))), float(right.mean())
 
 
-def _summary(figures: FloatArray) -> Result:
+def _summary(figures: FloatArray) -> EpisodeResult:
     """Summarise rows of AUC and balanced accuracy; the queries of both classes are as many."""
     auc, accuracy = figures.mean(axis=0)
     half = 1.96 * float(figures[:, 0].std(ddof=1)) / np.sqrt(len(figures))
     low, high = np.quantile(figures[:, 0], [0.025, 0.975])
-    return Result(
+    return EpisodeResult(
         auc=float(auc),
         ci95=(float(auc - half), float(auc + half)),
         spread=(float(low), float(high)),

@@ -14,7 +14,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from indexer.types import FloatArray, Int64
 
 
-class Head(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+class ProbeHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     """A classifier that learns one score for each class.
 
     A subclass learns in `_learn` into names ending in ``_`` and returns scores (n, classes) from
@@ -22,7 +22,7 @@ class Head(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     and texts, so that `probes.storage` can keep it without pickle.
     """
 
-    def fit(self, X: Any, y: Any, groups: Any = None) -> Head:
+    def fit(self, X: Any, y: Any, groups: Any = None) -> ProbeHead:
         """Learn from features (n, d) and classes (n,).
 
         Rows of one of ``groups`` (n,) stay together where a parameter is chosen by inner folds.

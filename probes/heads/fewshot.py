@@ -8,11 +8,11 @@ import numpy as np
 from scipy.special import logsumexp
 
 from indexer.types import FloatArray, Int64
-from probes.heads.base import Head, class_means
+from probes.heads.base import ProbeHead, class_means
 from probes.heads.nearest import unit_rows
 
 
-class PrototypeHead(Head):
+class PrototypeHead(ProbeHead):
     """The nearest class mean in squared Euclidean distance (Snell et al. 2017, equation 2).
 
     Distances are measured in units of the mean squared distance of the training samples from
@@ -32,7 +32,7 @@ class PrototypeHead(Head):
         return np.asarray(scores / self.scale_)
 
 
-class CacheHead(Head):
+class CacheHead(ProbeHead):
     """Every example votes for its class by its affinity ``exp(-beta (1 - cosine))``.
 
     The training-free cache model of Tip-Adapter (Zhang et al. 2022, equation 3), with the mean

@@ -12,7 +12,7 @@ from sklearn.linear_model import LogisticRegression, RidgeClassifier
 from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 
 from indexer.types import FloatArray, Int64
-from probes.heads.base import Head
+from probes.heads.base import ProbeHead
 from probes.splits import inner_folds
 
 # C for features of variance one; larger = less regularised.
@@ -22,7 +22,7 @@ CHOSEN_ON = 4_000  # samples that a strength is chosen on, at most
 ITERATIONS = 500
 
 
-class LinearHead(Head):
+class LinearHead(ProbeHead):
     """A head that is a matrix: scores are ``X coef_.T + intercept_``."""
 
     _rotates = True  # the fit turns with its features, as any with an L2 penalty does

@@ -9,13 +9,13 @@ from sklearn.covariance import ledoit_wolf
 from sklearn.neighbors import NearestNeighbors
 
 from indexer.types import FloatArray, Int64
-from probes.heads.base import Head, class_means
+from probes.heads.base import ProbeHead, class_means
 
 MOST_NEIGHBOURS = 15
 COSINE_SHARPNESS = 10.0  # what a cosine is multiplied by before the softmax
 
 
-class NearestMeanHead(Head):
+class NearestMeanHead(ProbeHead):
     """The class whose mean has the highest cosine; each class weighs the same."""
 
     def _learn(self, X: FloatArray, y: Int64, groups: np.ndarray[Any, Any] | None) -> None:
@@ -25,7 +25,7 @@ class NearestMeanHead(Head):
         return np.asarray(COSINE_SHARPNESS * (unit_rows(X) @ self.means_.T.astype(X.dtype)))
 
 
-class MahalanobisHead(Head):
+class MahalanobisHead(ProbeHead):
     """The class whose mean is nearest in the metric of the shrunk within-class covariance.
 
     Discriminant analysis with equal priors: what is rare among the training samples is not
@@ -43,7 +43,7 @@ class MahalanobisHead(Head):
         return np.asarray(X @ weighted.T - 0.5 * (weighted * self.means_).sum(axis=1))
 
 
-class NeighboursHead(Head):
+class NeighboursHead(ProbeHead):
     """The share of each class among the ``k`` samples of the highest cosine.
 
     Classes weigh the same however many samples they have: a neighbour counts one over the size

@@ -9,7 +9,7 @@ from scipy.special import softmax
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from indexer.types import Float32, FloatArray, Int64
-from probes.heads.base import Head
+from probes.heads.base import ProbeHead
 from probes.heads.registry import make_head
 
 ROUNDS = 3  # of attending, then fitting again
@@ -18,7 +18,7 @@ TOP_SHARE = 0.1  # of the tokens that max pooling averages over
 POOLINGS = ("attention", "max")
 
 
-class PatchHead(Head):
+class PatchHead(ProbeHead):
     """A head on tokens of which only the pictures' classes are known.
 
     The rows of ``X`` are pictures: ``tokens`` tokens one after the other. A first head is fitted

@@ -20,7 +20,7 @@ Pairs = tuple[tuple[int, int], ...]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Segment:
+class Passage:
     """A part of the query found in a sample, which begins ``offset_s`` later there than here.
 
     ``pairs`` (frame of the query, frame of the sample) were matched, of ``frames_compared`` in
@@ -60,14 +60,14 @@ class Segment:
         """Return when the query shows what the sample shows at a time."""
         return self.axis - time_s if self.reversed else time_s - self.axis
 
-    def moved(self, axis: float) -> Segment:
+    def moved(self, axis: float) -> Passage:
         """Return the part of the query where the sample is known to be at another offset."""
         ends = [self.query_from_s, self.query_until_s]
         low, high = sorted(axis - one if self.reversed else axis + one for one in ends)
         return replace(self, sample_from_s=low, sample_until_s=high)
 
     @property
-    def exchanged(self) -> Segment:
+    def exchanged(self) -> Passage:
         """The part, looked at from the sample."""
         return replace(
             self,
@@ -84,7 +84,7 @@ class Segment:
         rows, columns = zip(*self.pairs, strict=True)
         return tuple(zip(rows, columns[::-1], strict=True))
 
-    def turned(self, sample: Track) -> Segment:
+    def turned(self, sample: Track) -> Passage:
         """Return a part of a sample that was played backwards as one of the sample."""
         last = len(sample) - 1
         return replace(
@@ -96,7 +96,7 @@ class Segment:
         )
 
 
-def aligned(query: Track, sample: Track, similar: Float64, above: Float64) -> Segment | None:
+def aligned(query: Track, sample: Track, similar: Float64, above: Float64) -> Passage | None:
     """Return the part, shown forwards in both, for which most pairs of frames speak.
 
     ``similar`` (n, m) are cosines, ``above`` what they exceed a bound by: 0 where nothing is said.
@@ -187,7 +187,7 @@ def _path(query: Track, sample: Track, above: Float64, offset: float) -> list[tu
 
 def _segment(
     query: Track, sample: Track, similar: Float64, path: list[tuple[int, int]], shift: float
-) -> Segment:
+) -> Passage:
     rows, columns = np.array(path).T
     # A matched frame stands for its part of the video, as far as the other video goes.
     first = max(min(query.starts[rows[0]], sample.starts[columns[0]] - shift), 0.0, -shift)
@@ -197,7 +197,7 @@ def _segment(
         sample.duration - shift,
     )
     last = max(last, first)
-    return Segment(
+    return Passage(
         query_from_s=float(first),
         query_until_s=float(last),
         sample_from_s=float(first + shift),

@@ -9,7 +9,7 @@ import numpy as np
 
 from search.results import Match
 from search.verdict import Verdict
-from search.videos.alignment import Segment
+from search.videos.alignment import Passage
 from search.videos.clips import Clip, ClipReader
 from search.videos.description import described
 from search.videos.frame_checks import CHECKED, chosen_looks, look, verdict_of
@@ -34,7 +34,7 @@ class Aligned:
 
     query: Track
     sample: Track
-    segments: tuple[Segment, ...]
+    segments: tuple[Passage, ...]
     best: tuple[int, int]
     score: float
     value: float
@@ -48,7 +48,7 @@ class Aligned:
 
 
 @dataclass(frozen=True)
-class Finding:
+class VideoFinding:
     """What is said of two videos: verdict, confidence from 0 to 1, and where they agree."""
 
     verdict: Verdict
@@ -87,7 +87,7 @@ def finding(
     *,
     names: tuple[str, str],
     count: int = CHECKED,
-) -> Finding:
+) -> VideoFinding:
     """Say what two videos are to each other, by ``count`` pairs of frames.
 
     Without ``frames``, which show the query and the sample, no pixels are looked at. ``names`` are
@@ -112,10 +112,12 @@ def finding(
         checked=checked,
         description="",
     )
-    return Finding(verdict, confidence, described(verdict, video, names))
+    return VideoFinding(verdict, confidence, described(verdict, video, names))
 
 
-def compare_clips(reader: ClipReader, a: Clip, b: Clip, *, name: str) -> tuple[Aligned, Finding]:
+def compare_clips(
+    reader: ClipReader, a: Clip, b: Clip, *, name: str
+) -> tuple[Aligned, VideoFinding]:
     """Compare two videos that a reader has read, by frames and pixels; ``name`` is the second's."""
     aligned = align_tracks(a.track, b.track, exact=a.sha256 == b.sha256)
     frames = (reader.frames(a), reader.frames(b))
@@ -168,7 +170,7 @@ def _judged(
     return pixels, 0.5 + 0.499 * aligned.value
 
 
-def _claimed(query: Track, sample: Track, segments: Sequence[Segment]) -> tuple[float, float]:
+def _claimed(query: Track, sample: Track, segments: Sequence[Passage]) -> tuple[float, float]:
     return shares((query, sample), [Stretch.claimed(one) for one in segments])
 
 

@@ -13,7 +13,7 @@ from indexer.structure import ASSESSABLE, structure
 from indexer.types import Float32
 from search.evidence import NEEDED_SIDE, compare_decoded
 from search.verdict import COPIES, Verdict
-from search.videos.alignment import Segment
+from search.videos.alignment import Passage
 from search.videos.frames import Frames, in_any_order
 from search.videos.results import CheckedFrame
 from search.videos.tracks import Track
@@ -38,7 +38,7 @@ _TURNS = (
 
 
 @dataclass(frozen=True)
-class Look:
+class FrameLook:
     """A place to look at: a part, by its number, and the times of both videos there.
 
     The sample's may be off by so many seconds as lie ``within``.
@@ -51,8 +51,8 @@ class Look:
 
 
 def chosen_looks(
-    query: Track, sample: Track, segments: Sequence[Segment], count: int = CHECKED
-) -> list[Look]:
+    query: Track, sample: Track, segments: Sequence[Passage], count: int = CHECKED
+) -> list[FrameLook]:
     """Return where to look at both videos: at the most alike pair of each share of each part.
 
     Longer parts are looked at more often, the longest ``count`` at least once.
@@ -69,12 +69,12 @@ def chosen_looks(
             here, there = mine[int(np.argmax(alike))]
             time_s = float(query.times[here])
             there_s = float(sample.times[there]) if still else segment.there(time_s)
-            looks.append(Look(number, time_s, there_s, within))
+            looks.append(FrameLook(number, time_s, there_s, within))
     return looks
 
 
 def look(
-    query: Frames, sample: Frames, looks: Sequence[Look], *, exchanged: bool = False
+    query: Frames, sample: Frames, looks: Sequence[FrameLook], *, exchanged: bool = False
 ) -> tuple[CheckedFrame, ...]:
     """Compare frames of two files, shown at about these times, by their pixels.
 
@@ -117,7 +117,7 @@ def _checked(
     )
 
 
-def _nearest(query: Frames, sample: Frames, looks: Sequence[Look]) -> list[float] | None:
+def _nearest(query: Frames, sample: Frames, looks: Sequence[FrameLook]) -> list[float] | None:
     """Return when the sample looks most like the query does at each place, as seen small."""
     first = in_any_order(query, [one.query_s for one in looks], at_least=2 * SMALL)
     nearest = [one.sample_s for one in looks]

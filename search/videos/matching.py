@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from search.videos.alignment import Pairs, Segment, aligned, compared, gap, matched
+from search.videos.alignment import Pairs, Passage, aligned, compared, gap, matched
 from search.videos.tracks import Bools, Float64, Track
 
 ALIKE = 0.5  # cosine from which two frames may show the same: what the encoder is trained to
@@ -24,7 +24,7 @@ MOVED = 0.01  # cosine that frames differ by from where they are shown in the ot
 REPEATED = 0.5  # share of a part, from which on it is shown once more and not cut too wide
 
 
-def match_tracks(query: Track, sample: Track, *, alike: float = ALIKE) -> tuple[Segment, ...]:
+def match_tracks(query: Track, sample: Track, *, alike: float = ALIKE) -> tuple[Passage, ...]:
     """Return the parts of the query that the sample shows too, the longest first.
 
     The two exchanged, the same parts are found: what one of them repeats is looked for from both
@@ -53,16 +53,16 @@ def in_order(query: Track, sample: Track) -> bool:
     return first <= second
 
 
-def _seconds(parts: list[Segment]) -> float:
+def _seconds(parts: list[Passage]) -> float:
     here = covered([(one.query_from_s, one.query_until_s) for one in parts])
     return here + covered([(one.sample_from_s, one.sample_until_s) for one in parts])
 
 
-def _longest(parts: list[Segment]) -> tuple[Segment, ...]:
+def _longest(parts: list[Passage]) -> tuple[Passage, ...]:
     return tuple(sorted(parts, key=lambda one: (-one.seconds, one.query_from_s)))
 
 
-def _parts(query: Track, sample: Track, alike: float) -> list[Segment]:
+def _parts(query: Track, sample: Track, alike: float) -> list[Passage]:
     """Return the parts of the query, each frame of which belongs to one at most."""
     both = np.outer(query.assessable, sample.assessable)
     similar = np.asarray(query.vectors @ sample.vectors.T, dtype=np.float64)
@@ -70,7 +70,7 @@ def _parts(query: Track, sample: Track, alike: float) -> list[Segment]:
     if min(query.duration, sample.duration) <= 0:
         return _with_a_picture(query, sample, similar, alike)
     bound = np.maximum(alike, _best_partner(similar) - WORSE)
-    found: list[Segment] = []
+    found: list[Passage] = []
     while len(found) < MOST_SEGMENTS:
         segment = _best(query, sample, similar, np.where(both, similar - bound, 0.0))
         if segment is None or not _convinces(segment, alike):
@@ -85,13 +85,13 @@ def _parts(query: Track, sample: Track, alike: float) -> list[Segment]:
     return _joined(query, sample, found)
 
 
-def _seen_again(segment: Segment, found: list[Segment]) -> bool:
+def _seen_again(segment: Passage, found: list[Passage]) -> bool:
     """Tell whether a part is a single frame of the sample that other parts have had already."""
     used = {there for one in found for _, there in one.pairs}
     return len(segment.pairs) == 1 and segment.pairs[0][1] in used
 
 
-def _best(query: Track, sample: Track, similar: Float64, above: Float64) -> Segment | None:
+def _best(query: Track, sample: Track, similar: Float64, above: Float64) -> Passage | None:
     """Return the part for which most speaks, forwards or backwards.
 
     What stands still looks the same in both directions, and is said to be shown forwards.
@@ -115,7 +115,7 @@ def _strength(above: Float64, pairs: Pairs) -> float:
     return float(sum(above[here, there] for here, there in pairs))
 
 
-def _convinces(segment: Segment, alike: float) -> bool:
+def _convinces(segment: Passage, alike: float) -> bool:
     """Tell whether so many frames are so much alike that it is no coincidence."""
     above = segment.score - alike
     few = segment.frames_matched <= FEW
@@ -132,7 +132,7 @@ def _best_partner(similar: Float64) -> Float64:
     return np.asarray(np.maximum(similar.max(axis=1)[:, None], similar.max(axis=0)[None]))
 
 
-def _with_a_picture(query: Track, sample: Track, similar: Float64, alike: float) -> list[Segment]:
+def _with_a_picture(query: Track, sample: Track, similar: Float64, alike: float) -> list[Passage]:
     """Return where a video shows a picture, which is a track of one frame without duration."""
     if query.duration > 0:
         return [one.exchanged for one in _with_a_picture(sample, query, similar.T, alike)]
@@ -145,7 +145,7 @@ def _with_a_picture(query: Track, sample: Track, similar: Float64, alike: float)
     last = best + int(np.argmin([*shown[best:], False])) - 1
     here, from_s = float(query.times[0]), float(sample.times[first])
     return [
-        Segment(
+        Passage(
             query_from_s=here,
             query_until_s=here,
             sample_from_s=from_s,
@@ -158,10 +158,10 @@ def _with_a_picture(query: Track, sample: Track, similar: Float64, alike: float)
     ]
 
 
-def _joined(query: Track, sample: Track, found: list[Segment]) -> list[Segment]:
+def _joined(query: Track, sample: Track, found: list[Passage]) -> list[Passage]:
     """Join neighbouring parts at the same offset: between them some frames were not alike."""
     reach = max(query.spacing, sample.spacing) / 2
-    joined: list[Segment] = []
+    joined: list[Passage] = []
     for one in sorted(found, key=lambda part: part.query_from_s):
         before = joined[-1] if joined else None
         if (
@@ -176,7 +176,7 @@ def _joined(query: Track, sample: Track, found: list[Segment]) -> list[Segment]:
     return joined
 
 
-def _union(query: Track, sample: Track, first: Segment, second: Segment) -> Segment:
+def _union(query: Track, sample: Track, first: Passage, second: Passage) -> Passage:
     both = first.frames_matched + second.frames_matched
     score = first.score * first.frames_matched + second.score * second.frames_matched
     pairs = tuple(sorted({*first.pairs, *second.pairs}))
@@ -196,7 +196,7 @@ def _union(query: Track, sample: Track, first: Segment, second: Segment) -> Segm
     )
 
 
-def apart(parts: Sequence[Segment]) -> list[Segment]:
+def apart(parts: Sequence[Passage]) -> list[Passage]:
     """Cut parts where they overlap a little, in either video: the later one begins later.
 
     Their order stays.
@@ -205,7 +205,7 @@ def apart(parts: Sequence[Segment]) -> list[Segment]:
     return [one.exchanged for one in _cut(once)]
 
 
-def _cut(parts: Sequence[Segment]) -> list[Segment]:
+def _cut(parts: Sequence[Passage]) -> list[Passage]:
     cut = list(parts)
     end = 0.0
     for place in sorted(range(len(cut)), key=lambda at: cut[at].query_from_s):
@@ -216,7 +216,7 @@ def _cut(parts: Sequence[Segment]) -> list[Segment]:
     return cut
 
 
-def _later(part: Segment, seconds: float) -> Segment:
+def _later(part: Passage, seconds: float) -> Passage:
     """Return a part that begins later in the query."""
     ends = {"query_from_s": part.query_from_s + seconds}
     if part.reversed:

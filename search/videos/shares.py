@@ -19,7 +19,7 @@ from search.results import Match
 from search.verdict import COPIES
 from search.verification.alignment import correlation
 from search.verification.transforms import PIXEL_CENTRE, Matrix
-from search.videos.alignment import Segment
+from search.videos.alignment import Passage
 from search.videos.frame_checks import FRAME
 from search.videos.frames import Frames, in_any_order
 from search.videos.matching import apart
@@ -43,7 +43,7 @@ Spans = tuple[tuple[float, float], ...]
 class Stretch:
     """A part, and the spans of both videos in which pixels were seen to agree, or both blank."""
 
-    segment: Segment
+    segment: Passage
     query: Spans = ()
     sample: Spans = ()
     blank_query: Spans = ()
@@ -56,7 +56,7 @@ class Stretch:
         return Stretch(segment, self.sample, self.query, self.blank_sample, self.blank_query)
 
     @classmethod
-    def claimed(cls, segment: Segment) -> Stretch:
+    def claimed(cls, segment: Passage) -> Stretch:
         """Return a part that nobody looked at, as long as its frames' vectors make it."""
         return cls(
             segment,
@@ -81,7 +81,7 @@ class _Places:
 def measured(
     frames: tuple[Frames, Frames],
     tracks: tuple[Track, Track],
-    segments: Sequence[Segment],
+    segments: Sequence[Passage],
     checked: Sequence[CheckedFrame],
 ) -> tuple[Stretch, ...]:
     """Return how far each part goes of which a frame was found to be a copy.
@@ -127,7 +127,7 @@ def _inside(times: Float64, spans: Sequence[Spans]) -> Bools:
 def _stretch(
     frames: tuple[Frames, Frames],
     tracks: tuple[Track, Track],
-    segment: Segment,
+    segment: Passage,
     copies: Sequence[CheckedFrame],
     count: int,
 ) -> Stretch:
@@ -150,12 +150,12 @@ def _stretch(
     )
 
 
-def _axis(segment: Segment, copies: Sequence[CheckedFrame]) -> float:
+def _axis(segment: Passage, copies: Sequence[CheckedFrame]) -> float:
     sign = 1 if segment.reversed else -1
     return float(np.median([one.sample_s + sign * one.query_s for one in copies]))
 
 
-def _places(tracks: tuple[Track, Track], segment: Segment, count: int) -> _Places:
+def _places(tracks: tuple[Track, Track], segment: Passage, count: int) -> _Places:
     """Return times spread evenly over a part, and over as much around it as is not known."""
     query, sample = tracks
     if query.duration <= 0:
@@ -234,7 +234,7 @@ def _spans(times: Sequence[float], seconds: float, chosen: Bools) -> Spans:
     )
 
 
-def _trimmed(segment: Segment, places: _Places, same: Bools) -> Segment:
+def _trimmed(segment: Passage, places: _Places, same: Bools) -> Passage:
     """Return a part as far as both show the same; as it was where they do nowhere."""
     if not same.any():
         return segment

@@ -12,7 +12,7 @@ import torch
 from transformers import ViTForImageClassification
 
 from training.batches import Plan, StepViews, serve
-from training.checkpoint import Progress, load
+from training.checkpoint import RunProgress, load
 from training.evaluate import micro_precision, recall, windows
 from training.export import export, read_exported
 from training.model import (
@@ -36,9 +36,9 @@ def sources():
     return list(draw_pictures(6, seed=1))
 
 
-def start(depth: int = 1) -> Progress:
+def start(depth: int = 1) -> RunProgress:
     torch.manual_seed(0)
-    return Progress.fresh(CopyViT(Shape(depth=depth, image=PLAN.size)).state_dict())
+    return RunProgress.fresh(CopyViT(Shape(depth=depth, image=PLAN.size)).state_dict())
 
 
 def steps(progress, sources, run, count):

@@ -12,9 +12,9 @@ from rich.text import Text
 from dfindex.cli.tables.console import shown_on
 
 if TYPE_CHECKING:
-    from dfindex.probing.new_files import Suggestion, Verdict
+    from dfindex.probing.new_files import ProbeVerdict, Suggestion
     from dfindex.probing.results import Applied, Training
-    from probes.evaluation.episodes import Episodes, Result
+    from probes.evaluation.episodes import EpisodeResult, Episodes
     from probes.evaluation.results import Evaluation, Row
 
 _WORDS = {
@@ -145,7 +145,7 @@ def episodes_table(result: Episodes) -> None:
     console.print(f"Best mean rank: {result.method}")
 
 
-def _result(one: Result) -> str:
+def _result(one: EpisodeResult) -> str:
     return f"{one.auc:.3f} ± {one.ci95[1] - one.auc:.3f}"
 
 
@@ -159,7 +159,7 @@ def applied_summary(result: Applied) -> None:
     )
 
 
-def verdicts_table(rows: Sequence[Verdict]) -> None:
+def verdicts_table(rows: Sequence[ProbeVerdict]) -> None:
     """List files with what a probe says of them."""
     table = Table("probability of fake", "label", "path")
     for row in rows:

@@ -49,7 +49,7 @@ class SampleSearch(SearchFields):
     sample_id: int = Field(ge=0, le=LARGEST_ID)
 
 
-class Labelling(BaseModel):
+class LabelsGiven(BaseModel):
     """A label for one sample's content, or for that of several."""
 
     model_config = _STRICT

@@ -66,7 +66,7 @@ class SamplesAnswer(BaseModel):
     next: int | None
 
 
-class LabelRow(BaseModel):
+class LabelledPath(BaseModel):
     """A label and the path it belongs to."""
 
     path: str
@@ -79,7 +79,7 @@ class LabelRow(BaseModel):
 class LabelsAnswer(BaseModel):
     """All labels."""
 
-    labels: list[LabelRow]
+    labels: list[LabelledPath]
 
 
 class LabelledAnswer(BaseModel):

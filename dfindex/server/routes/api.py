@@ -18,7 +18,7 @@ from dfindex.index import Index
 from dfindex.server.http import schemas
 from dfindex.server.http.bodies import (
     LARGEST_ID,
-    Labelling,
+    LabelsGiven,
     SampleId,
     SampleSearch,
     SearchFields,
@@ -177,13 +177,13 @@ async def labels(service: TheService) -> Response:
     "/labels",
     dependencies=[Depends(editor)],
     response_model=schemas.LabelledAnswer,
-    openapi_extra=schemas.body({"json": Labelling}),
+    openapi_extra=schemas.body({"json": LabelsGiven}),
 )
 async def set_label(request: Request, service: TheService) -> Response:
     """Label the contents of samples as real or fake; what is not given stays as it was."""
     from dfindex.maintenance import label_samples
 
-    asked = validated(Labelling, await json_body(request))
+    asked = validated(LabelsGiven, await json_body(request))
     ids = [*asked.sample_ids, *([] if asked.sample_id is None else [asked.sample_id])]
     if not ids:
         raise Problem(422, "expected sample_id or sample_ids, got neither", "name a sample")

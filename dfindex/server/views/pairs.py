@@ -29,7 +29,7 @@ _ENOUGH = 700  # pixels of the shorter side: what the layers show
 
 
 @dataclass(frozen=True, kw_only=True)
-class Pair:
+class ShownPair:
     """A comparison of pictures as the page shows it; ``size`` is that of the first picture."""
 
     comparison: Comparison
@@ -47,7 +47,7 @@ class Pairs:
         self._guard = threading.Lock()
         self._kept: OrderedDict[tuple[object, ...], object] = OrderedDict()
 
-    async def pictures(self, a: Side, b: Side) -> Pair:
+    async def pictures(self, a: Side, b: Side) -> ShownPair:
         """Return the comparison of two pictures, of films as they look at a time."""
         return await self._found("pictures", a, b, self._compared)
 
@@ -71,12 +71,12 @@ class Pairs:
                 self._kept.popitem(last=False)
         return found
 
-    def _compared(self, index: Index, stop: Stop, a: Side, b: Side) -> Pair:
+    def _compared(self, index: Index, stop: Stop, a: Side, b: Side) -> ShownPair:
         scales = [Scales(partial(decoded, self._service, index, side, stop)) for side in (a, b)]
         same = a.time_s is None and a.key == b.key
         judged = compare_decoded(*(one.at_least(NEEDED_SIDE) for one in scales), same_bytes=same)
         first, second = (one.at_least(_ENOUGH) for one in scales)
-        return Pair(
+        return ShownPair(
             comparison=judged.comparison,
             layers=layers_of(replace(judged, first=first, second=second)),
             size=(first.width, first.height),

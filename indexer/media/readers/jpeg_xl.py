@@ -27,7 +27,7 @@ class JpegXl:
 
     def __init__(self, data: bytes) -> None:
         self._data = data
-        self._header = Header(data)
+        self._header = CodestreamHeader(data)
 
     def __len__(self) -> int:
         return self._count
@@ -55,7 +55,7 @@ class JpegXlFrame(LazyImage):
         return Deep(values[..., :4], scaled=values.dtype.kind == "f").shown()
 
 
-class Header:
+class CodestreamHeader:
     """What a JPEG XL file says of its size before anything is decoded (ISO 18181-1, annex D).
 
     Raise ValueError or SyntaxError where it cannot be read.

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from benchmarks.copies.benchmark import Called, run
+from benchmarks.copies.benchmark import PredictedCopies, run
 from benchmarks.copies.encoder_methods import ClassToken, with_and_without_views
 from benchmarks.copies.hashes import PdqDihedral
 from benchmarks.copies.queries import choose, queries
@@ -150,7 +150,7 @@ def test_all_methods_are_compared_where_none_are_named(pool):
     assert report.encoder == encoder.spec.to_json()
     assert {row.pictures for row in report.rows} == {"all"}
     # both photographs with a line of text over them are found, and known for what they are
-    assert report.called == {"text": Called(ranked_first=2, copies=2, wrong=0)}
+    assert report.called == {"text": PredictedCopies(ranked_first=2, copies=2, wrong=0)}
     console = Console(width=200)
     with console.capture() as captured:
         console.print(render(report))

@@ -14,7 +14,7 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from dfindex.cli import main
-from dfindex.explanation.explain import Method, explain
+from dfindex.explanation.explain import ExplanationMethod, explain
 from indexer.encoders.attention import attend, attend_for
 from indexer.encoders.registry import load
 from indexer.encoders.vit import HookedViT
@@ -78,9 +78,9 @@ def test_the_model_is_decided_by_one_patch(decided: HookedViT) -> None:
     assert np.sort(np.abs(raised))[-2] < 0.02 * raised.max()
 
 
-@pytest.mark.parametrize("method", [Method.ROLLOUT, Method.GRAD_ROLLOUT])
+@pytest.mark.parametrize("method", [ExplanationMethod.ROLLOUT, ExplanationMethod.GRAD_ROLLOUT])
 def test_the_patch_that_decides_is_found(
-    tmp_path: Path, decided: HookedViT, method: Method
+    tmp_path: Path, decided: HookedViT, method: ExplanationMethod
 ) -> None:
     path = tmp_path / "picture.png"
     bright(*DECIDES).save(path)
@@ -96,7 +96,7 @@ def test_patch_logit_shows_which_patch_would_be_called_fake(
 ) -> None:
     path = tmp_path / "picture.png"
     bright(0, 3).save(path)
-    values = explain(path, decided, method=Method.PATCH_LOGIT).values
+    values = explain(path, decided, method=ExplanationMethod.PATCH_LOGIT).values
     others = np.delete(values.ravel(), [3, DECIDES[0] * GRID + DECIDES[1]])
     assert values[0, 3] > others.max()
 
@@ -107,7 +107,7 @@ def test_patch_logits_are_the_heads_own_sum(tmp_path: Path) -> None:
     )
     path = tmp_path / "picture.png"
     picture(1, (32, 32)).save(path)
-    result = explain(path, encoder, method=Method.PATCH_LOGIT)
+    result = explain(path, encoder, method=ExplanationMethod.PATCH_LOGIT)
     features = encoder.encode(np.asarray(Image.open(path))[None])
     with torch.no_grad():
         each = encoder.model.classifier(torch.from_numpy(features.patches[0])).numpy()
@@ -166,8 +166,10 @@ def test_a_block_in_the_middle(tmp_path: Path) -> None:
     assert not np.allclose(first.values, explain(path, encoder).values)
     seen = attend(encoder, np.asarray(Image.open(path)))
     assert np.allclose(first.values.ravel(), 0.5 * seen.maps[0][0, 1:], atol=1e-6)
-    last = explain(path, encoder, method=Method.PATCH_LOGIT, block=2).values
-    assert np.allclose(last, explain(path, encoder, method=Method.PATCH_LOGIT).values, atol=1e-5)
+    last = explain(path, encoder, method=ExplanationMethod.PATCH_LOGIT, block=2).values
+    assert np.allclose(
+        last, explain(path, encoder, method=ExplanationMethod.PATCH_LOGIT).values, atol=1e-5
+    )
     with pytest.raises(UsageError, match="from 1 to 2"):
         explain(path, encoder, block=3)
 
@@ -176,7 +178,7 @@ def test_methods_that_need_a_head_say_so(tmp_path: Path) -> None:
     encoder = load(write_tiny_vit(tmp_path / "tiny"), device="cpu")
     path = tmp_path / "picture.png"
     picture(1).save(path)
-    for method in (Method.GRAD_ROLLOUT, Method.PATCH_LOGIT):
+    for method in (ExplanationMethod.GRAD_ROLLOUT, ExplanationMethod.PATCH_LOGIT):
         with pytest.raises(EncoderError, match="expected an encoder with a head"):
             explain(path, encoder, method=method)
     assert explain(path, encoder).logit is None

@@ -13,7 +13,7 @@ from PIL import Image
 
 from indexer.errors import MediaError
 from indexer.isolation import process
-from indexer.isolation.answers import Answer, Opened, Problem, Ready, Result, Seen, pack, unpack
+from indexer.isolation.answers import Answer, Opened, ReadProblem, Ready, Result, Seen, pack, unpack
 from indexer.isolation.pool import DecodePool
 from indexer.keypoints import ROW_BYTES, keypoints
 from indexer.media.files import Limits
@@ -28,7 +28,7 @@ ANSWERS: list[Answer] = [
     Ready(),
     Opened("0123456789abcdef" * 4, 2**40),
     Seen((3, 4), 30, 40, "PNG"),
-    Problem(Reason.TRUNCATED, "caf\xe9 \udce9 " + "x" * 100),
+    ReadProblem(Reason.TRUNCATED, "caf\xe9 \udce9 " + "x" * 100),
     Result(40, 30, "JPEG", ROW, 31.123456789, None, None, True),
     Result(40, 30, "mov,mp4", ROW, 0.0, Span(1.5, 1.0, 2.25), None, False),
     Result(40, 30, "TIFF", np.zeros(ROW_BYTES, np.uint8), 7.0, None, 12, False),

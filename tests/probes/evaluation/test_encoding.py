@@ -45,7 +45,7 @@ def test_tables_are_those_of_unchanged_files_only(tmp_path: Path) -> None:
 
 
 def test_labels_lead_to_files_that_are_still_what_was_labelled(tmp_path: Path) -> None:
-    from dfindex.detection.detect import Detector
+    from dfindex.detection.detect import HeadDetector
     from dfindex.encoders import open_encoder
     from tests.tiny_vit import write_tiny_vit
 
@@ -57,7 +57,7 @@ def test_labels_lead_to_files_that_are_still_what_was_labelled(tmp_path: Path) -
     dfindex.build([root], index=index, encoder=NAME, workers=1).close()
     for name in ("a.png", "other.png"):
         set_label(index, str(root / name), "real")
-    detector = Detector(open_encoder(model, "cpu", "fp32"), index=index)
+    detector = HeadDetector(open_encoder(model, "cpu", "fp32"), index=index)
     assert detector.labelled() == {
         bytes(root / "a.png"): "real",
         bytes(root / "other.png"): "real",

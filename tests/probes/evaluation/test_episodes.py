@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from indexer.errors import UsageError
-from probes.evaluation.episodes import Episodes, Result, draw, run_episodes
+from probes.evaluation.episodes import EpisodeResult, Episodes, draw, run_episodes
 from tests.probes.points import dataset, record
 
 
@@ -46,8 +46,8 @@ def test_without_a_difference_no_head_finds_one() -> None:
 
 
 def test_the_best_head_has_the_best_mean_rank() -> None:
-    def result(auc: float) -> Result:
-        return Result(auc, (auc, auc), (auc, auc), 0.5, 2)
+    def result(auc: float) -> EpisodeResult:
+        return EpisodeResult(auc, (auc, auc), (auc, auc), 0.5, 2)
 
     table = {
         "a": {1: result(0.9), 5: result(0.1), 10: result(0.2)},

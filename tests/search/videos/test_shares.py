@@ -15,7 +15,7 @@ from dfindex.encoders import open_encoder
 from indexer.types import UInt8
 from search.verdict import COPIES, Verdict
 from search.videos.clips import Clip, ClipReader
-from search.videos.compare import Finding, compare_clips
+from search.videos.compare import VideoFinding, compare_clips
 from tests.checkout import needs_shared, shared_data
 from tests.search.photographs import photograph
 from tests.videos import clip, steady
@@ -75,7 +75,7 @@ class Films:
         self._folder, self._reader = folder, reader
         self._read: dict[str, Clip] = {}
 
-    def told(self, a: str, b: str) -> Finding:
+    def told(self, a: str, b: str) -> VideoFinding:
         """Return what is said of two films, after a look whether the other side says the same."""
         first, second = self.clip(a), self.clip(b)
         _, found = compare_clips(self._reader, first, second, name=b)
