@@ -142,7 +142,7 @@ class Index(Closing):
 
     def is_video(self, query: str | Path) -> bool:
         """Tell whether a query is a video: its path, or the id of one of its frames."""
-        from indexer.media.videos.frames import holds_video
+        from indexer.media.videos.opening import holds_video
         from indexer.types import Kind
 
         found = self._query(query)

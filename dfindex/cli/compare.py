@@ -45,7 +45,7 @@ def compare(a: Path, b: Path, out: Path | None, frames_folder: bool, as_json: bo
 
 
 def _compared(a: Path, b: Path, out: Path | None) -> FileComparison:
-    from indexer.media.videos.frames import holds_video
+    from indexer.media.videos.opening import holds_video
 
     if holds_video(a) or holds_video(b):
         from dfindex.compare_videos import compare_videos

@@ -17,8 +17,10 @@ from indexer.errors import MediaError
 from indexer.media.files import Limits, digest_of, open_file, read_rest, stamp_of
 from indexer.media.formats import VIDEO_HINT
 from indexer.media.image import DecodedImage, Pictures
-from indexer.media.videos.frames import Sampling, Video, film_container, sampled, video_in
+from indexer.media.videos.frames import Sampling, sampled
+from indexer.media.videos.opening import film_container, video_in
 from indexer.media.videos.stills import Animation, FrameFolder, folder_digest, is_animation
+from indexer.media.videos.video import Video
 from indexer.types import Reason, Span
 
 

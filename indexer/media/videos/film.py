@@ -22,8 +22,8 @@ import av.stream
 from indexer.errors import MediaError
 from indexer.media.files import Limits
 from indexer.media.image import check_pixels
-from indexer.media.videos.frames import Shown
 from indexer.media.videos.picture import picture, shown_size, turn_of
+from indexer.media.videos.video import Shown
 from indexer.types import Reason
 
 BACK_OFF = (0.0, 1.0, 10.0)  # seconds before a time at which a key frame for it is looked for
@@ -46,7 +46,7 @@ class _Timed:
 
 
 class Film:
-    """An open film, one thread: many are read at once. See `indexer.media.videos.frames.Video`."""
+    """An open film, one thread: many are read at once. See `indexer.media.videos.video.Video`."""
 
     def __init__(self, file: BufferedReader, container: str, limits: Limits) -> None:
         av.logging.set_level(None)
@@ -91,7 +91,7 @@ class Film:
         self._decoder = _transparent(self._stream) or self._stream.codec_context
 
     def at(self, times: Sequence[float], at_least: int | None) -> Iterator[Shown]:
-        """See `indexer.media.videos.frames.Video.at`."""
+        """See `indexer.media.videos.video.Video.at`."""
         for wanted in times:
             with _translated():
                 self._go_to(wanted)
@@ -99,7 +99,7 @@ class Film:
             yield shown
 
     def every(self, at_least: int | None) -> Iterator[Shown]:
-        """See `indexer.media.videos.frames.Video.every`."""
+        """See `indexer.media.videos.video.Video.every`."""
         with _translated():
             self._jump(0.0)
         while True:

@@ -1,30 +1,18 @@
-"""Frames of a video at chosen times, one at a time, so that memory does not grow with its length.
-
-A video is a film that PyAV opens, a GIF or WebP animation, or a folder of frames. Times are
-seconds since its first frame is shown; the frame at a time is the one a player shows then.
-"""
+"""Frames of a video at chosen times, one at a time: memory does not grow with its length."""
 
 from __future__ import annotations
 
 import math
-import os
-from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Iterator
 from dataclasses import dataclass
-from io import BufferedReader
-from pathlib import Path
-from typing import Protocol
 
 from PIL import Image
 
-from indexer.errors import MediaError
-from indexer.media.files import Limits, open_file, read_rest
-from indexer.media.formats import SNIFFED, named_kind
-from indexer.media.jpegs import is_motion_jpeg
-from indexer.types import Reason, Span
+from indexer.media.videos.scenes import scene_edges
+from indexer.media.videos.video import Video
+from indexer.types import Span
 
 DEFAULT_FRAMES = 12  # as detectors of face swaps sample a clip
-_TWO_JPEGS = 1 << 25  # bytes in which a second picture of a stream begins
 MOST_FRAMES = 2000  # of one video; what is asked for beyond is spaced more widely
 
 
@@ -58,93 +46,11 @@ class Sampling:
 
 
 @dataclass(frozen=True)
-class Shown:
-    """A frame as a player shows it: RGB, upright, and since when, in seconds."""
-
-    time_s: float
-    image: Image.Image
-
-
-@dataclass(frozen=True)
 class VideoFrame:
     """A frame that stands for a part of the video."""
 
     span: Span
     image: Image.Image
-
-
-class Video(Protocol):
-    """An open video; ``duration`` in seconds, ``width`` and ``height`` as it is shown.
-
-    ``starts`` are the times of all frames, or empty where nobody has counted them.
-    """
-
-    width: int
-    height: int
-    duration: float
-    format: str
-
-    @property
-    def starts(self) -> Sequence[float]:
-        """See above."""
-
-    def at(self, times: Sequence[float], at_least: int | None) -> Iterator[Shown]:
-        """Yield the frame shown at each of rising ``times``, its shorter side ``at_least`` or more.
-
-        Raise MediaError where no frame at all can be decoded.
-        """
-
-    def every(self, at_least: int | None) -> Iterator[Shown]:
-        """Yield all frames in the order they are shown."""
-
-    def close(self) -> None:
-        """Let go of the file."""
-
-
-@contextmanager
-def open_video(path: bytes | Path, limits: Limits | None = None) -> Iterator[Video]:
-    """Open a film; raise MediaError with the reason class where it is none, or broken."""
-    with open_file(path) as file, closing(video_in(file, limits or Limits())) as video:
-        yield video
-
-
-def video_in(file: BufferedReader, limits: Limits) -> Video:
-    """Return the video that an open file holds; raise MediaError as `open_video` does."""
-    container = film_container(file)
-    if not container:
-        raise MediaError(Reason.NOT_MEDIA, "the bytes are no video of a known kind")
-    from indexer.media.videos.film import Film
-
-    file.seek(0)
-    return Film(file, container, limits)
-
-
-def holds_video(path: bytes | Path) -> bool:
-    """Tell whether a path is read as a video; what cannot be read is none."""
-    from indexer.media.videos.stills import frame_paths, is_animation
-
-    try:
-        if os.path.isdir(path):
-            return bool(frame_paths(os.fsencode(path)))
-        with open_file(path) as file:
-            if film_container(file):
-                return True
-            file.seek(0)
-            return is_animation(read_rest(file, Limits().bytes))
-    except (MediaError, OSError):
-        return False
-
-
-def film_container(file: BufferedReader) -> str:
-    """Return FFmpeg's name for what an open file is, "" where it is not to be read as a film."""
-    file.seek(0)
-    kind = named_kind(file.read(SNIFFED))
-    if kind is None:
-        return ""
-    if kind.format == "JPEG":
-        file.seek(0)
-        return "mjpeg" if is_motion_jpeg(file.read(_TWO_JPEGS)) else ""
-    return kind.container
 
 
 def sampled(
@@ -170,8 +76,6 @@ def _edges(video: Video, sampling: Sampling) -> list[float]:
         return [*video.starts, video.duration]  # each frame, however short it is shown
     if not sampling.scenes:
         return sampling.edges(video.duration)
-    from indexer.media.videos.scenes import scene_edges
-
     edges = scene_edges(video)
     step = math.ceil((len(edges) - 1) / sampling.most)
     return [*edges[:-1:step], edges[-1]]

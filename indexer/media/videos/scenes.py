@@ -7,7 +7,7 @@ from collections import deque
 import numpy as np
 from PIL import Image
 
-from indexer.media.videos.frames import Video
+from indexer.media.videos.video import Video
 from indexer.types import UInt8
 
 SIDE = 32  # pixels: each frame is looked at as a small square

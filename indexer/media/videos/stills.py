@@ -20,7 +20,7 @@ from indexer.media.files import Limits, read_file
 from indexer.media.formats import named_kind
 from indexer.media.ground import Grounds
 from indexer.media.image import DecodedImage, check_pixels, decode_image
-from indexer.media.videos.frames import Shown
+from indexer.media.videos.video import Shown
 from indexer.types import Reason
 
 ANIMATED = ("GIF", "WEBP", "PNG", "AVIF")
@@ -42,7 +42,7 @@ def is_animation(data: bytes) -> bool:
 
 
 class Animation:
-    """An animated picture; see `indexer.media.videos.frames.Video`. A frame that is broken ends it.
+    """An animated picture; see `indexer.media.videos.video.Video`. A frame that is broken ends it.
 
     The cover of an animated PNG that is not one of its frames comes before them. Where frames are
     transparent all are laid on one ground.
@@ -73,7 +73,7 @@ class Animation:
         """Let go of nothing: the bytes are the caller's."""
 
     def at(self, times: Sequence[float], at_least: int | None) -> Iterator[Shown]:
-        """See `indexer.media.videos.frames.Video.at`."""
+        """See `indexer.media.videos.video.Video.at`."""
         wanted = [max(0, bisect_right(self.starts, one + 1e-6) - 1) for one in times]
         places = iter(wanted)
         place = next(places, None)
@@ -87,7 +87,7 @@ class Animation:
                 return
 
     def every(self, at_least: int | None) -> Iterator[Shown]:
-        """See `indexer.media.videos.frames.Video.every`."""
+        """See `indexer.media.videos.video.Video.every`."""
         return self.at(self.starts, at_least)
 
     def _walk(self) -> Iterator[tuple[Image.Image, float]]:
@@ -106,7 +106,7 @@ class Animation:
 
 
 class FrameFolder:
-    """A folder of frames, by the numbers in their names: a `indexer.media.videos.frames.Video`."""
+    """A folder of frames, by the numbers in their names: a `indexer.media.videos.video.Video`."""
 
     format = "FRAMES"
 
@@ -124,13 +124,13 @@ class FrameFolder:
         """Let go of nothing."""
 
     def at(self, times: Sequence[float], at_least: int | None) -> Iterator[Shown]:
-        """See `indexer.media.videos.frames.Video.at`."""
+        """See `indexer.media.videos.video.Video.at`."""
         for one in times:
             place = min(len(self._paths) - 1, max(0, int(one * FOLDER_RATE + 1e-6)))
             yield Shown(place / FOLDER_RATE, self._decoded(place, at_least).image)
 
     def every(self, at_least: int | None) -> Iterator[Shown]:
-        """See `indexer.media.videos.frames.Video.every`."""
+        """See `indexer.media.videos.video.Video.every`."""
         return self.at(self.starts, at_least)
 
     def _decoded(self, place: int, at_least: int | None) -> DecodedImage:

@@ -13,7 +13,8 @@ from PIL import Image
 
 from indexer.media.files import Limits
 from indexer.media.source import Media
-from indexer.media.videos.frames import Sampling, holds_video, open_video
+from indexer.media.videos.frames import Sampling
+from indexer.media.videos.opening import holds_video, open_video
 from tests.checkout import needs_shared, shared_data
 from tests.pictures import picture
 from tests.videos import number_of, numbered

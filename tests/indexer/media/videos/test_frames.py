@@ -12,7 +12,8 @@ import pytest
 
 from indexer.errors import MediaError
 from indexer.media.files import Limits
-from indexer.media.videos.frames import Sampling, open_video, sampled
+from indexer.media.videos.frames import Sampling, sampled
+from indexer.media.videos.opening import open_video
 from indexer.types import Reason
 from tests.videos import SIZE, clip, number_of, numbered, steady, uneven
 

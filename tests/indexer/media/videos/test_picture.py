@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from indexer.media.videos.frames import open_video
+from indexer.media.videos.opening import open_video
 from indexer.media.videos.picture import picture
 from indexer.types import UInt8
 from tests.checkout import needs_shared, shared_data

@@ -10,7 +10,8 @@ from PIL import Image
 from indexer.build import BuildOptions, build
 from indexer.media.files import Limits
 from indexer.media.source import Media
-from indexer.media.videos.frames import Sampling, holds_video, sampled
+from indexer.media.videos.frames import Sampling, sampled
+from indexer.media.videos.opening import holds_video
 from indexer.media.videos.stills import Animation, FrameFolder
 from indexer.store.reader import IndexReader
 from indexer.store.writer import IndexWriter
