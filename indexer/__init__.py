@@ -1,1 +1,23 @@
 """Bytes in, an index on disk out."""
+
+__all__ = [
+    "build",
+    "closing",
+    "corpus",
+    "disk",
+    "encoders",
+    "engines",
+    "errors",
+    "isolation",
+    "keypoints",
+    "labels",
+    "labels_csv",
+    "media",
+    "originals",
+    "preprocess",
+    "preprocess_views",
+    "quiet",
+    "store",
+    "structure",
+    "types",
+]

@@ -1,1 +1,15 @@
 """Frozen features and labels in, heads and evidence about them out."""
+
+__all__ = [
+    "calibration",
+    "dataset",
+    "evaluation",
+    "features",
+    "grouping",
+    "heads",
+    "maps",
+    "recipe",
+    "rollout",
+    "storage",
+    "suggest",
+]

@@ -1,1 +1,17 @@
 """Vectors in, evidence out."""
+
+__all__ = [
+    "candidates",
+    "duplicates",
+    "evidence",
+    "keypoint_votes",
+    "projection",
+    "query",
+    "restriction",
+    "results",
+    "searcher",
+    "verdict",
+    "verification",
+    "videos",
+    "views",
+]

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 import tomllib
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -35,18 +37,51 @@ RUNGS = [
 ]
 
 
-def imports_of(path: Path) -> set[str]:
+def modules() -> dict[str, Path]:
+    """Return all modules and packages by their dotted names."""
+    found = {}
+    for package in PACKAGES:
+        for path in files_of(package):
+            name = ".".join(path.relative_to(ROOT).with_suffix("").parts)
+            found[name.removesuffix(".__init__")] = path
+    return found
+
+
+MODULES: dict[str, Path]
+
+
+def imports_of(path: Path, *, types_too: bool = True) -> set[str]:
+    """Return the modules that a file imports, in functions too; of ours, by their full names.
+
+    What is imported for its types alone is left out where not ``types_too``.
+    """
+    tree = ast.parse(path.read_text())
+    for node in ast.walk(tree):
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test) and not types_too:
+            node.body = [ast.Pass()]
     found = set()
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
-            found.add(node.module)
+            names = {f"{node.module}.{alias.name}" for alias in node.names}
+            found |= (names & MODULES.keys()) or {node.module}
     return found
 
 
 def files_of(package: str) -> list[Path]:
     return sorted((ROOT / package).rglob("*.py"))
+
+
+MODULES = modules()
+
+
+def public(package: str) -> list[str]:
+    """Return the modules and packages that a package hands on."""
+    for node in ast.parse(MODULES[package].read_text()).body:
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__":
+            return [str(name) for name in ast.literal_eval(node.value)]
+    return []
 
 
 @pytest.mark.parametrize("package", PACKAGES)
@@ -72,6 +107,71 @@ def test_indexer_imports_downwards() -> None:
             parts = name.split(".")
             if parts[0] == "indexer" and len(parts) > 1:
                 assert rung(parts[1]) <= rung(part), f"{path} imports {name}"
+
+
+def borders(importer: str, imported: str) -> list[tuple[str, str]]:
+    """Return the packages that an import enters from outside, each with the name asked of it."""
+    parts = imported.split(".")
+    packages = [(".".join(parts[:depth]), parts[depth]) for depth in range(1, len(parts))]
+    return [
+        (package, name)
+        for package, name in packages
+        if package != "dfindex" and not f"{importer}.".startswith(f"{package}.")
+    ]
+
+
+def test_nobody_reaches_past_what_a_package_hands_on() -> None:
+    for module, path in MODULES.items():
+        for imported in imports_of(path) & MODULES.keys():
+            for package, name in borders(module, imported):
+                assert name in public(package), f"{module} imports {imported}"
+
+
+def test_what_a_package_hands_on_is_there_and_is_taken() -> None:
+    taken = {
+        border
+        for folder in (*PACKAGES, "tests", "training")
+        for path in files_of(folder)
+        for imported in imports_of(path) & MODULES.keys()
+        for border in borders(".".join(path.relative_to(ROOT).with_suffix("").parts), imported)
+    }
+    for package, path in MODULES.items():
+        if path.name == "__init__.py" and package != "dfindex":
+            assert {(package, name) for name in public(package)} <= taken, package
+
+
+def test_no_imports_run_in_a_circle() -> None:
+    below = {
+        name: imports_of(path, types_too=False) & MODULES.keys() - {name}
+        for name, path in MODULES.items()
+        if path.name != "__init__.py"
+    }
+    try:
+        TopologicalSorter(below).prepare()
+    except CycleError as error:
+        pytest.fail(" imports ".join(error.args[1][::-1]))
+
+
+def test_no_folder_holds_more_than_twenty_modules() -> None:
+    for folder in {path.parent for path in MODULES.values()}:
+        names = {path.name for path in folder.glob("*.py")} - {"__init__.py"}
+        assert len(names) <= 20, f"{folder} holds {len(names)} modules"
+
+
+def test_only_the_store_speaks_sql() -> None:
+    spoken = re.compile(r"\.(query|execute)\(|\bSELECT\b")
+    for name, path in MODULES.items():
+        if not name.startswith(("indexer.store", "benchmarks")):
+            assert not spoken.search(path.read_text()), path
+
+
+def test_no_class_name_stands_for_two_things() -> None:
+    places: dict[str, list[str]] = {}
+    for name, path in MODULES.items():
+        for node in ast.parse(path.read_text()).body:
+            if isinstance(node, ast.ClassDef):
+                places.setdefault(node.name, []).append(name)
+    assert {name: found for name, found in places.items() if len(found) > 1} == {}
 
 
 def loaded_by(code: str) -> set[str]:

@@ -1,1 +1,3 @@
 """What was found, as pictures."""
+
+__all__ = ["comparison", "curves", "heatmap", "layers", "strip", "thumbnails"]

@@ -1,1 +1,3 @@
 """Where an encoder or a probe looks in a picture."""
+
+__all__ = ["explain", "saving"]

@@ -1,1 +1,3 @@
 """Engines: where and how extraction runs."""
+
+__all__ = ["local"]

@@ -1,1 +1,13 @@
 """What commands print for people."""
+
+__all__ = [
+    "answers",
+    "bench",
+    "console",
+    "detection",
+    "duplicates",
+    "maintenance",
+    "probes",
+    "search",
+    "videos",
+]

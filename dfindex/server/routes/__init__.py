@@ -1,1 +1,3 @@
 """The routes: the API, and the pages."""
+
+__all__ = ["api", "duplicates", "health", "login", "pages", "probes"]

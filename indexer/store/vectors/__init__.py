@@ -1,1 +1,3 @@
 """Vectors: the segments that hold them, and the nearest neighbours found in them."""
+
+__all__ = ["ann", "ann_cache", "keypoint_index", "patch_codec", "segments", "space"]
