@@ -161,7 +161,7 @@ def test_no_folder_holds_more_than_twenty_modules() -> None:
 def test_only_the_store_speaks_sql() -> None:
     spoken = re.compile(r"\.(query|execute)\(|\bSELECT\b")
     for name, path in MODULES.items():
-        if not name.startswith(("indexer.store", "benchmarks")):
+        if not name.startswith("indexer.store"):
             assert not spoken.search(path.read_text()), path
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import tempfile
 import weakref
@@ -13,6 +12,7 @@ import numpy as np
 from PIL import Image
 
 from indexer.build import BuildOptions, build
+from indexer.corpus import absolute
 from indexer.media.files import Limits
 from indexer.store.reader import IndexReader
 from indexer.store.writer import IndexWriter
@@ -51,14 +51,13 @@ class Pipeline:
         self._reader = IndexReader(home / "index")
         weakref.finalize(self, self._reader.close)
         self._searcher = Searcher(self._reader, self._reader.space(), self._encoder)
-        rows = self._reader.catalog.query(
-            "SELECT s.id, p.path FROM samples s JOIN paths p ON p.sha256 = s.sha256"
-        )
-        columns = {os.path.abspath(path): place for place, path in enumerate(references)}  # noqa: PTH100
+        catalog, ids = self._reader.catalog, self._reader.space().ids().tolist()
+        columns = {absolute(path): place for place, path in enumerate(references)}
         # references with the same bytes are one sample, found in all their places
-        self._columns: dict[int, list[int]] = {}
-        for sample, path in rows:
-            self._columns.setdefault(sample, []).append(columns[path])
+        self._columns = {
+            sample: [columns[file.raw] for file in files]
+            for sample, files in catalog.files_of(ids).items()
+        }
         self._count = len(references)
 
     def scores(self, queries: Sequence[Image.Image]) -> Float32:

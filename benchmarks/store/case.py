@@ -18,6 +18,8 @@ from PIL import Image
 from indexer.build import BuildOptions, build
 from indexer.store.catalog.changes import Label
 from indexer.store.catalog.decisions import Decision, Decisions, remember
+from indexer.store.catalog.labels import labels_of
+from indexer.store.catalog.names import contents_by_path
 from indexer.store.catalog.probe_scores import ProbeScores, load_scores, save_scores
 from indexer.store.maintenance.compaction import compact
 from indexer.store.maintenance.repair import repair
@@ -100,7 +102,8 @@ def state_of(index: Path) -> State:
             + hashlib.sha256(vector.tobytes()).hexdigest()[:12]
             for one, vector in zip(reader.catalog.samples(ids), found.vectors, strict=True)
         }
-        labels = dict(reader.catalog.query("SELECT sha256, label FROM labels"))
+        contents = [sha256 for _, sha256 in contents_by_path(reader.catalog)]
+        labels = {sha256: one.label for sha256, one in labels_of(reader.catalog, contents).items()}
         decided = {
             f"{one.first} {one.second}": one.decision.value for one in Decisions(reader.catalog).all
         }
@@ -173,15 +176,15 @@ def repaired(root: Path) -> None:
 def label(root: Path, value: str = "fake") -> None:
     """Label all contents."""
     with IndexWriter(root / "index") as writer:
-        contents = [sha256 for (sha256,) in writer.catalog.query("SELECT sha256 FROM samples")]
+        contents = [sha256 for _, sha256 in contents_by_path(writer.catalog)]
         writer.catalog.set_labels(dict.fromkeys(contents, Label(label=value)))
 
 
 def decide(root: Path, decision: Decision = Decision.DIFFERENT) -> None:
     """Decide about some pairs."""
     with IndexWriter(root / "index") as writer:
-        rows = writer.catalog.query("SELECT sha256 FROM samples ORDER BY id DESC LIMIT 3")
-        remember(writer.catalog, [sha256 for (sha256,) in rows], decision)
+        contents = [sha256 for _, sha256 in contents_by_path(writer.catalog)]
+        remember(writer.catalog, contents[-3:], decision)
 
 
 def train(root: Path, method: str = "lda") -> None:
