@@ -17,3 +17,13 @@ class Verdict(StrEnum):
 
 
 COPIES = (Verdict.EXACT, Verdict.COPY, Verdict.ALTERED_COPY)
+
+# What people are told for each of them.
+WORDS = {
+    Verdict.EXACT: "exact copy, byte for byte",
+    Verdict.COPY: "copy",
+    Verdict.ALTERED_COPY: "altered copy",
+    Verdict.SIMILAR: "similar, not verified",
+    Verdict.UNRELATED: "nearest, but unrelated",
+    Verdict.NOT_ASSESSABLE: "cannot be assessed",
+}

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dfindex.drawing.thumbnails import sample_thumbnail
-from dfindex.reports.search import WORDS, data_uri, page_template, picture, write_page
+from dfindex.reports.search import data_uri, picture, write_page
+from dfindex.templating import rendered
 from indexer.originals import Originals
 
 if TYPE_CHECKING:
@@ -23,9 +23,8 @@ def write_report(path: Path, found: Duplicates, originals: Originals) -> None:
 
 def render(found: Duplicates, originals: Originals) -> str:
     """Return the page as HTML, with all pictures inside."""
-    from dfindex import __version__
-
-    return page_template("duplicates.html").render(
+    return rendered(
+        "reports/duplicates.html",
         groups=[
             (
                 group,
@@ -39,8 +38,5 @@ def render(found: Duplicates, originals: Originals) -> str:
         links=found.links,
         pairs_checked=found.pairs_checked,
         unavailable=found.unavailable,
-        version=__version__,
-        made_at=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
-        words=WORDS,
         picture=picture,
     )

@@ -6,19 +6,18 @@ import base64
 import hashlib
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, select_autoescape
 from markupsafe import Markup
 
-import dfindex
 from dfindex.corpus_map import CorpusMap, corpus_map, packed
 from dfindex.drawing.thumbnails import sample_thumbnail
 from dfindex.index import Index
+from dfindex.templating import rendered
 from indexer.errors import UsageError
 from indexer.store.durable import replace_file
 from indexer.types import Sample
 from search.projection import Progress
 
-_SERVER = Path(__file__).parents[1] / "server"
+_STATIC = Path(__file__).parents[1] / "server" / "static"
 _THUMBNAIL = 64  # pixels
 MOST_THUMBNAILS = 4000
 
@@ -52,18 +51,11 @@ def write_map(
 
 def render(drawn: CorpusMap, points: bytes) -> str:
     """Return the page as HTML, with all points inside."""
-    static = _SERVER / "static"
-    style = (static / "map_page.css").read_text() + (static / "map.css").read_text()
-    script = (static / "map.js").read_text()
-    environment = Environment(
-        loader=FileSystemLoader(_SERVER / "templates"),
-        autoescape=select_autoescape(),
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template("map_page.html").render(
+    style = (_STATIC / "map_page.css").read_text() + (_STATIC / "map.css").read_text()
+    script = (_STATIC / "map.js").read_text()
+    return rendered(
+        "service/map_page.html",
         drawn=drawn,
-        version=dfindex.__version__,
         style=Markup(style),
         script=Markup(script),
         style_hash=_hash(style),

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, select_autoescape
-
 from dfindex.drawing.curves import generators_plot, reliability_plot, roc_plot, shots_plot
+from dfindex.templating import rendered
 from indexer.store.durable import replace_file
 from probes.evaluation.episodes import Episodes
 from probes.evaluation.results import Evaluation
@@ -33,13 +31,5 @@ def write_episodes_report(path: Path, result: Episodes) -> None:
 
 
 def _write(path: Path, **values: Any) -> None:
-    from dfindex import __version__
-
-    environment = Environment(
-        loader=PackageLoader("dfindex.reports"), autoescape=select_autoescape(), trim_blocks=True
-    )
-    made_at = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
-    page = environment.get_template("probe.html").render(
-        version=__version__, made_at=made_at, **values
-    )
+    page = rendered("reports/probe.html", **values)
     replace_file(path, lambda file: file.write(page.encode()))

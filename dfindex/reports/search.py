@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jinja2 import Environment, PackageLoader, Template, select_autoescape
 from markupsafe import Markup, escape
 
-from dfindex import availability
 from dfindex.drawing.comparison import overlay
 from dfindex.drawing.thumbnails import jpeg, sample_thumbnail
-from dfindex.places import page_of, place_of
+from dfindex.templating import rendered
 from indexer.corpus import as_text
 from indexer.store.durable import replace_file
 from search.verdict import COPIES
@@ -25,15 +21,6 @@ if TYPE_CHECKING:
     from search.results import Hit
 
 THUMBNAIL = 640  # longest side in pixels
-
-WORDS = {
-    "exact": "exact copy, byte for byte",
-    "copy": "copy",
-    "altered_copy": "altered copy",
-    "similar": "similar, not verified",
-    "unrelated": "nearest, but unrelated",
-    "not_assessable": "cannot be assessed",
-}
 
 
 def write_report(path: Path, result: ExaminedResult, originals: Originals) -> None:
@@ -49,29 +36,15 @@ def write_page(path: Path, html: str) -> None:
 
 def render(result: ExaminedResult, originals: Originals) -> str:
     """Return the page as HTML, with all pictures inside."""
-    from dfindex import __version__
-
     shown = result.picture
-    return page_template("search.html").render(
+    return rendered(
+        "reports/search.html",
         result=result,
         headline=_headline(result),
-        version=__version__,
-        made_at=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         query_image=None if shown is None else data_uri(jpeg(shown.image, THUMBNAIL)),
         hits=[(hit, *_pictures(result, hit, originals)) for hit in result.hits],
-        words=WORDS,
         picture=picture,
     )
-
-
-def page_template(name: str, **filters: Callable[..., object]) -> Template:
-    """Return a template of a page that needs nothing but itself, with ``filters`` of its own."""
-    environment = Environment(
-        loader=PackageLoader("dfindex.reports"), autoescape=select_autoescape(), trim_blocks=True
-    )
-    environment.filters |= availability.WORDS | {"page": page_of, "place": place_of}
-    environment.filters |= {"basename": lambda path: Path(path).name, **filters}
-    return environment.get_template(name)
 
 
 def data_uri(jpeg: bytes | None) -> str | None:

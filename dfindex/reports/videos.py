@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dfindex.drawing.strip import strip_of
 from dfindex.drawing.thumbnails import jpeg
-from dfindex.reports.search import WORDS, data_uri, page_template, write_page
+from dfindex.reports.search import data_uri, write_page
+from dfindex.templating import rendered
 from indexer.originals import Originals
-from search.videos.description import clock
 from search.videos.frames import frames_at
 
 if TYPE_CHECKING:
@@ -25,14 +24,10 @@ def write_video_report(path: Path, result: VideoSearchResult, originals: Origina
 
 def render(result: VideoSearchResult, originals: Originals) -> str:
     """Return the page as HTML, with all pictures inside."""
-    from dfindex import __version__
-
-    return page_template("video_search.html", clock=clock).render(
+    return rendered(
+        "reports/video_search.html",
         result=result,
-        version=__version__,
-        made_at=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         hits=[(hit, _strip(result, hit, originals)) for hit in result.hits],
-        words=WORDS,
     )
 
 

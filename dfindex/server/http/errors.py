@@ -108,7 +108,7 @@ def _answered(request: Request, problem: Problem) -> Response:
     is_page = "text/html" in wanted or request.headers.get("hx-request") == "true"
     if not is_page or path_of(request.scope).startswith("/api/"):
         return problem.response()
-    from dfindex.server.views.templating import page
+    from dfindex.server.views.page import page
 
     response = page(request, "problem.html", status=problem.status, problem=problem)
     response.headers.update(problem.headers or {})

@@ -15,7 +15,8 @@ from dfindex.server.http.errors import Problem
 from dfindex.server.routes.api import as_json
 from dfindex.server.routes.dependencies import TheService, editor
 from dfindex.server.views.duplicate_groups import Question
-from dfindex.server.views.templating import given, page
+from dfindex.server.views.page import page
+from dfindex.templating import given
 
 duplicate_api = APIRouter(prefix="/api/v1", responses=schemas.ERRORS)
 duplicate_pages = APIRouter(include_in_schema=False)

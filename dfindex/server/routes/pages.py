@@ -24,9 +24,9 @@ from dfindex.server.service import Service
 from dfindex.server.uploads import file_of, read_form
 from dfindex.server.views.corpus import corpus_state, facets
 from dfindex.server.views.filters import FIELDS, expression_of
+from dfindex.server.views.page import page
 from dfindex.server.views.pairs import Pairs
 from dfindex.server.views.sides import Side, side_of, small_picture
-from dfindex.server.views.templating import page
 from indexer.errors import DfindexError
 from indexer.types import Sample
 

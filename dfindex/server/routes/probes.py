@@ -16,8 +16,8 @@ from dfindex.server.http.addresses import see
 from dfindex.server.jobs.queues import Queue
 from dfindex.server.routes.api import as_json
 from dfindex.server.routes.dependencies import TheService, editor
+from dfindex.server.views.page import page
 from dfindex.server.views.probes import cards, probe_state
-from dfindex.server.views.templating import page
 from indexer.store.catalog.labels import label_counts
 from indexer.store.catalog.probe_scores import probe_folder, save_scores
 

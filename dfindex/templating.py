@@ -1,40 +1,57 @@
-"""Templates, and the few words and numbers that they need."""
+"""The templates of reports and of the service's pages, and the words and numbers they need."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
-from fastapi import Request
 from jinja2 import Environment, FileSystemLoader, select_autoescape
-from starlette.responses import HTMLResponse
 
 import dfindex
 from dfindex import availability
-from dfindex.reports.search import WORDS
-from dfindex.server.http.addresses import path_of, root_of
-from dfindex.server.settings import Role
+from dfindex.places import page_of, place_of
+from search.verdict import WORDS
+from search.videos.description import clock as clock_of
 
 _WITHIN = 0.0005  # seconds
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
 
 
-def _environment() -> Environment:
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parents[1] / "templates"),
+def rendered(name: str, **values: Any) -> str:
+    """Render a template, such as ``reports/search.html`` or ``service/corpus.html``."""
+    return environment().get_template(name).render(values)
+
+
+@cache
+def environment() -> Environment:
+    """Return the one environment of all templates."""
+    made = Environment(
+        loader=FileSystemLoader(Path(__file__).parent / "templates"),
         autoescape=select_autoescape(),
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(
-        basename=basename, size=size, clock=clock, day=day, given=given, moment=moment
+    made.filters |= availability.WORDS | {"page": page_of, "place": place_of}
+    made.filters.update(
+        basename=basename,
+        size=size,
+        clock=clock,
+        time=clock_of,
+        day=day,
+        given=given,
+        moment=moment,
     )
-    environment.filters.update(availability.WORDS)
-    environment.globals.update(words=WORDS, version=dfindex.__version__)
-    return environment
+    made.globals.update(words=WORDS, version=dfindex.__version__, now=now)
+    return made
+
+
+def now() -> str:
+    """Return the time, to the minute."""
+    return datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 
 def basename(path: str) -> str:
@@ -72,21 +89,3 @@ def clock(seconds: float) -> str:
 def day(stamp: float) -> str:
     """Return a time of this machine's clock as a date."""
     return datetime.fromtimestamp(stamp, UTC).strftime("%Y-%m-%d %H:%M UTC")
-
-
-ENVIRONMENT = _environment()
-
-
-def page(request: Request, name: str, *, status: int = 200, **values: Any) -> HTMLResponse:
-    """Render a template; ``part`` tells it that only a part of the page is asked for."""
-    service = request.app.state.service
-    role = getattr(request.state, "role", None)
-    text = ENVIRONMENT.get_template(name).render(
-        part=request.headers.get("hx-request") == "true",
-        path=path_of(request.scope),
-        root=root_of(request.scope),
-        may_edit=role is Role.EDITOR,
-        signed_in=service.access.needs_token and role is not None,
-        **values,
-    )
-    return HTMLResponse(text, status, {"Vary": "HX-Request"})
