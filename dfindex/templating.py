@@ -29,8 +29,9 @@ def rendered(name: str, **values: Any) -> str:
 @cache
 def environment() -> Environment:
     """Return the one environment of all templates."""
+    home = Path(__file__).parent
     made = Environment(
-        loader=FileSystemLoader(Path(__file__).parent / "templates"),
+        loader=FileSystemLoader([home / "templates", home / "server" / "static"]),
         autoescape=select_autoescape(),
         trim_blocks=True,
         lstrip_blocks=True,

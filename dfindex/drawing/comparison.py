@@ -8,9 +8,9 @@ import cv2
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from dfindex.drawing.palette import ALTERED, FAINT, GROUND, HEAT, INK, SHARED, VERDICTS
 from indexer.media.image import DecodedImage
 from search.evidence import Evidence
-from search.verdict import Verdict
 from search.verification.compare import Comparison
 from search.verification.transforms import Matrix, applied, common_area, corners_of, inverse
 
@@ -18,21 +18,9 @@ PANEL = 640  # pixels: the longest side of each picture
 MARGIN, CAPTION, LABEL = 28, 120, 34
 MOST_LINES = 2
 SHARPER = 2  # lines are drawn this much larger, then reduced
-GROUND, INK, FAINT = (24, 26, 31), (240, 242, 245), (150, 156, 166)
-SHARED, ALTERED = (64, 224, 208), (255, 71, 71)
 DIMMED = 0.38  # brightness of what the other picture does not show
-HEAT = ((255, 214, 10), (255, 120, 0), (214, 0, 28))  # from just visible to strongest
 HEAT_FULL = 12.0  # times the noise
 HEAT_COVER = 0.45
-
-COLOURS = {
-    Verdict.EXACT: (46, 160, 67),
-    Verdict.COPY: (46, 160, 67),
-    Verdict.ALTERED_COPY: (208, 60, 52),
-    Verdict.SIMILAR: (191, 135, 0),
-    Verdict.UNRELATED: (101, 109, 118),
-    Verdict.NOT_ASSESSABLE: (101, 109, 118),
-}
 
 
 def overlay(evidence: Evidence) -> Image.Image:
@@ -151,7 +139,7 @@ def _caption(canvas: Image.Image, comparison: Comparison) -> None:
     verdict = comparison.verdict.value.replace("_", " ")
     length = draw.textlength(verdict, font=title)
     chip = (MARGIN, 18, MARGIN + length + 28, 54)
-    draw.rounded_rectangle(chip, radius=8, fill=COLOURS[comparison.verdict])
+    draw.rounded_rectangle(chip, radius=8, fill=VERDICTS[comparison.verdict])
     draw.text((MARGIN + 14, 36), verdict, fill=(255, 255, 255), font=title, anchor="lm")
     if comparison.score is not None:
         score = f"similarity {comparison.score:.2f}"

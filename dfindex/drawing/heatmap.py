@@ -6,13 +6,13 @@ import cv2
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from dfindex.drawing.palette import FAINT, GROUND, INK, SHARED
 from dfindex.explanation.explain import Explanation
 from indexer.types import Float32
 
 LONGEST = 1000  # pixels: the picture's longest side in the drawing
 MARGIN, CAPTION, KEY = 24, 96, 14
-GROUND, INK, FAINT = (24, 26, 31), (240, 242, 245), (150, 156, 166)
-SEEN, REGION = (64, 224, 208), (255, 255, 255)
+REGION = (255, 255, 255)
 UNSEEN = 0.35  # brightness of what the encoder was not shown
 MOST_COVER, LEAST_COVER = 0.72, 0.12
 WORDS = {
@@ -56,7 +56,7 @@ def _laid_over(panel: Image.Image, explanation: Explanation, scale: float) -> Im
     result = panel.point(lambda value: value * UNSEEN)
     result.paste(Image.fromarray(np.clip(mixed, 0, 255).astype(np.uint8)), (x, y))
     lines = ImageDraw.Draw(result)
-    lines.rectangle((x, y, x + width - 1, y + height - 1), outline=SEEN, width=2)
+    lines.rectangle((x, y, x + width - 1, y + height - 1), outline=SHARED, width=2)
     for number, region in enumerate(explanation.top_regions, start=1):
         _outline(lines, tuple(round(scale * value) for value in region.box), str(number))
     return result

@@ -9,7 +9,8 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from dfindex.drawing.comparison import HEAT, HEAT_FULL
+from dfindex.drawing.comparison import HEAT_FULL
+from dfindex.drawing.palette import HEAT
 from indexer.types import UInt8
 from search.evidence import Evidence
 from search.verification.compare import Comparison

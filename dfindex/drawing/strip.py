@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from PIL import Image, ImageDraw, ImageFont
 
-from dfindex.drawing.comparison import ALTERED, FAINT, GROUND, INK, SHARED
+from dfindex.drawing.palette import ALTERED, FAINT, GROUND, INK, SHARED
 from indexer.errors import UnavailableError
 from indexer.media.image import DecodedImage
 from search.videos.description import clock

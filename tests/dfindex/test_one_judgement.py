@@ -17,7 +17,8 @@ from PIL import Image
 import dfindex
 from dfindex.cli import main
 from dfindex.compare import compare, compare_files
-from dfindex.drawing.comparison import ALTERED, CAPTION, MARGIN, PANEL
+from dfindex.drawing.comparison import CAPTION, MARGIN, PANEL
+from dfindex.drawing.palette import ALTERED
 from indexer.types import UInt8
 from search.evidence import NEEDED_SIDE
 from search.query import read_picture

@@ -1,3 +1,3 @@
 """What pages show, apart from how."""
 
-__all__ = ["corpus", "duplicate_groups", "filters", "pairs", "probes", "sides", "page"]
+__all__ = ["corpus", "duplicate_groups", "filters", "page", "pairs", "probes", "sides"]

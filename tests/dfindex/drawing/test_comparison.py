@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dfindex.drawing.comparison import ALTERED, CAPTION, DIMMED, MARGIN, PANEL, SHARED, overlay
+from dfindex.drawing.comparison import CAPTION, DIMMED, MARGIN, PANEL, overlay
+from dfindex.drawing.palette import ALTERED, SHARED
 from indexer.media.image import DecodedImage
 from search.evidence import Evidence
 from search.results import Match
