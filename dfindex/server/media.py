@@ -12,29 +12,12 @@ from pathlib import Path
 from dfindex.index import Index
 from dfindex.server.http.errors import Problem
 from indexer.errors import UnavailableError
+from indexer.media.formats import media_type
 from indexer.originals import CheckedFile, Stamp
 from indexer.types import Sample
 
 _TICK_NS = 2_000_000_000  # as file systems count time at the most
 SIZES = (64, 96, 160, 320, 640, 1280)
-_SHOWN = {
-    "JPEG": "image/jpeg",
-    "MPO": "image/jpeg",
-    "PNG": "image/png",
-    "GIF": "image/gif",
-    "WEBP": "image/webp",
-    "AVIF": "image/avif",
-    "BMP": "image/bmp",
-    "MOV": "video/mp4",
-    "MATROSKA": "video/x-matroska",
-    "OGG": "video/ogg",
-    "AVI": "video/x-msvideo",
-    "FLV": "video/x-flv",
-    "MPEG": "video/mpeg",
-    "MPEGVIDEO": "video/mpeg",
-    "MPEGTS": "video/mp2t",
-    "ASF": "video/x-ms-asf",
-}
 
 
 @dataclass(frozen=True)
@@ -113,16 +96,9 @@ def corpus_file(index: Index, sample: Sample, unchanged: Unchanged) -> CorpusFil
             raise _folder() from error
         raise
     unchanged.add(checked.stamp)
-    kind = media_type(index, sample)
-    if kind == _SHOWN["MATROSKA"] and b"webm" in os.pread(checked.file.fileno(), 64, 0):
-        kind = "video/webm"
-    return CorpusFile(checked, name=Path(sample.path).name, media_type=kind)
-
-
-def media_type(index: Index, sample: Sample) -> str:
-    """Return what a browser is told that a sample's file is."""
     format_ = index.catalog.encodings([sample.id])[sample.id].format
-    return _SHOWN.get(format_, "application/octet-stream")
+    head = os.pread(checked.file.fileno(), 64, 0)
+    return CorpusFile(checked, name=Path(sample.path).name, media_type=media_type(format_, head))
 
 
 def _folder() -> Problem:

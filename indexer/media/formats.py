@@ -49,6 +49,27 @@ _ACCEPTED = {
     b"\xff\x4f\xff\x51": "JPEG2000",
     b"8BPS\0\1": "PSD",
 }
+# Pillow's names of all that are known by their first bytes.
+FORMATS = frozenset(_ACCEPTED.values()) | {"AVIF", "BMP", "HEIF", "PPM", "WEBP"}
+# What a browser is told, of those that browsers know.
+_MEDIA_TYPES = {
+    "JPEG": "image/jpeg",
+    "MPO": "image/jpeg",
+    "PNG": "image/png",
+    "GIF": "image/gif",
+    "WEBP": "image/webp",
+    "AVIF": "image/avif",
+    "BMP": "image/bmp",
+    "MOV": "video/mp4",
+    "MATROSKA": "video/x-matroska",
+    "OGG": "video/ogg",
+    "AVI": "video/x-msvideo",
+    "FLV": "video/x-flv",
+    "MPEG": "video/mpeg",
+    "MPEGVIDEO": "video/mpeg",
+    "MPEGTS": "video/mp2t",
+    "ASF": "video/x-ms-asf",
+}
 _NAMES = {"JPEG2000": "JPEG 2000", "PSD": "Photoshop (PSD)"}
 # First bytes of videos, and what FFmpeg calls their containers.
 _VIDEO = {
@@ -108,6 +129,13 @@ _SVG = re.compile(rb"\s*(<\?xml[^>]*>|<!--.*?-->|<!DOCTYPE[^>]*>|\s)*<svg[\s>]",
 def named_kind(data: bytes) -> MediaKind | None:
     """Return what the first bytes of ``data`` are known to mean, or None."""
     return _picture(data) or _container(data) or _foreign(data)
+
+
+def media_type(format_: str, head: bytes = b"") -> str:
+    """Return the MIME type of a file by its indexed format, and by its first bytes where given."""
+    if format_ == "MATROSKA" and b"webm" in head[:64]:
+        return "video/webm"
+    return _MEDIA_TYPES.get(format_, "application/octet-stream")
 
 
 def _picture(data: bytes) -> MediaKind | None:

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from PIL import Image, UnidentifiedImageError
 
 from indexer.errors import MediaError
-from indexer.media.formats import MediaKind
+from indexer.media.formats import FORMATS, MediaKind
 from indexer.media.wholeness import ends_early
 from indexer.types import Reason
 
@@ -39,10 +39,7 @@ _WANTED_MORE = (
     *("not enough", "cannot read", "failed to read", "eof"),
 )
 # Formats told by their first bytes alone, and data files that Pillow knows by name only.
-_NOT_TRIED = frozenset(
-    ("JPEG", "PNG", "GIF", "BMP", "DIB", "TIFF", "WEBP", "AVIF", "HEIF", "PPM", "JPEG2000", "PSD")
-    + ("BUFR", "GRIB", "HDF5")
-)
+_NOT_TRIED = FORMATS | {"DIB", "BUFR", "GRIB", "HDF5"}
 
 
 @contextmanager

@@ -16,7 +16,6 @@ from dfindex.server.http.access import COOKIE
 from dfindex.server.http.addresses import client_of, root_of, see
 from dfindex.server.http.bodies import LARGEST_ID, SampleId, received, texts_of
 from dfindex.server.http.errors import Problem, problem_of
-from dfindex.server.media import media_type
 from dfindex.server.routes.dependencies import TheService, editor
 from dfindex.server.routes.login import login_page
 from dfindex.server.searching import SearchOptions
@@ -28,6 +27,7 @@ from dfindex.server.views.page import page
 from dfindex.server.views.pairs import Pairs
 from dfindex.server.views.sides import Side, side_of, small_picture
 from indexer.errors import DfindexError
+from indexer.media.formats import media_type
 from indexer.types import Sample
 
 pages = APIRouter(include_in_schema=False)
@@ -260,8 +260,8 @@ async def _plays(service: Service, sample: Sample | None) -> bool:
     """Tell whether a sample is of a film that a browser may be able to play."""
     if sample is None or sample.time_s is None:
         return False
-    kind = await service.look(lambda index: media_type(index, sample))
-    return kind.startswith("video/")
+    encodings = await service.look(lambda index: index.catalog.encodings([sample.id]))
+    return media_type(encodings[sample.id].format).startswith("video/")
 
 
 async def _side_or_none(service: Service, ref: str) -> Side | None:
