@@ -230,3 +230,9 @@ def test_the_changelog_is_at_the_package_s_version() -> None:
     changelog = (ROOT / "CHANGELOG.md").read_text()
     first = next(line for line in changelog.splitlines() if line.startswith("## "))
     assert first.split()[1] == dfindex.__version__ == project["project"]["version"]
+
+
+def test_the_guide_names_what_is_there() -> None:
+    named = re.findall(r"`((?:\w+/)+[\w.]*)`", (ROOT / "docs" / "developing.md").read_text())
+    assert len(named) > 40
+    assert [name for name in named if not (ROOT / name).exists()] == []
