@@ -1,18 +1,20 @@
-"""What a file's form tells without its picture: the control for codec leakage."""
+"""What a file's encoding tells without its picture: the control for codec leakage."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
+from typing import IO
 
 import numpy as np
+from PIL import JpegImagePlugin
 
+from indexer.errors import UnavailableError
 from indexer.originals import Originals
 from indexer.store.catalog.catalog import Catalog, Encoding
-from indexer.types import Absence, Float32, Int64
+from indexer.types import Float32, Int64, Sample
 
-HEAD_BYTES = 1 << 18  # of a file, which hold a JPEG's tables unless its metadata are enormous
 FORMATS = ("JPEG", "PNG", "WEBP")
+_NO_TABLES = (0.0, 0.0, 0.0)
 NAMES = (
     "log bytes",
     "bytes a pixel",
@@ -31,16 +33,13 @@ def codec_features(catalog: Catalog, ids: Int64) -> Float32:
 
     A JPEG's tables are read from the file itself; zero where it is gone, changed or another format.
     """
-    encodings = catalog.encodings(ids.tolist())
-    places = Originals(catalog).places(catalog.samples(ids.tolist()))
-    return np.array(
-        [_described(encodings[one], places.get(one)) for one in ids.tolist()], dtype=np.float32
-    )
+    encodings, originals = catalog.encodings(ids.tolist()), Originals(catalog)
+    rows = [_described(encodings[one.id], one, originals) for one in catalog.samples(ids.tolist())]
+    return np.array(rows, dtype=np.float32)
 
 
-def _described(encoding: Encoding, place: Path | Absence | None) -> list[float]:
+def _described(encoding: Encoding, sample: Sample, originals: Originals) -> list[float]:
     size, width, height = encoding.bytes, encoding.width, encoding.height
-    head = _head(place) if encoding.format == "JPEG" and isinstance(place, Path) else b""
     return [
         np.log(max(size, 1)),
         size / (width * height),
@@ -48,46 +47,28 @@ def _described(encoding: Encoding, place: Path | Absence | None) -> list[float]:
         np.log(height),
         width / height,
         *(float(encoding.format == name) for name in FORMATS),
-        *jpeg_tables(head),
+        *(_tables_of(sample, originals) if encoding.format == "JPEG" else _NO_TABLES),
     ]
 
 
-def jpeg_tables(data: bytes) -> tuple[float, float, float]:
+def _tables_of(sample: Sample, originals: Originals) -> tuple[float, float, float]:
+    try:
+        with originals.file(sample).file as file:
+            return jpeg_tables(file)
+    except (UnavailableError, OSError):
+        return _NO_TABLES
+
+
+def jpeg_tables(file: IO[bytes]) -> tuple[float, float, float]:
     """Return the mean of the first and second quantisation table and the luma's sampling.
 
-    Zeros for what the bytes do not hold. Only marker segments are read; nothing is decoded.
+    Only a JPEG's header is read; raise what Pillow raises where it is none.
     """
-    means = [0.0, 0.0]
-    sampling = 0.0
-    place = 2 if data[:2] == b"\xff\xd8" else len(data)
-    while place + 4 <= len(data) and data[place] == 0xFF and data[place + 1] != 0xDA:
-        marker = data[place + 1]
-        length = int.from_bytes(data[place + 2 : place + 4], "big")
-        body = data[place + 4 : place + 2 + length]
-        if marker == 0xDB:
-            _add_tables(body, means)
-        elif marker in (0xC0, 0xC1, 0xC2) and len(body) > 7:
-            sampling = float((body[7] >> 4) * (body[7] & 15))
-        place += 2 + max(length, 2)
-    return means[0], means[1], sampling
-
-
-def _add_tables(body: bytes, means: list[float]) -> None:
-    place = 0
-    while place < len(body):
-        wide, number = body[place] >> 4, body[place] & 15
-        table = body[place + 1 : place + 1 + 64 * (1 + bool(wide))]
-        if len(table) == 64 * (1 + bool(wide)) and number < len(means):
-            means[number] = float(np.frombuffer(table, ">u2" if wide else "u1").mean())
-        place += 1 + 64 * (1 + bool(wide))
-
-
-def _head(path: Path) -> bytes:
-    try:
-        with path.open("rb") as file:
-            return file.read(HEAD_BYTES)
-    except OSError:
-        return b""
+    with JpegImagePlugin.JpegImageFile(file) as image:
+        tables: dict[int, list[int]] = image.quantization
+        (_, horizontal, vertical, _), *_ = image.layer
+    luma, chroma = (float(np.mean(tables.get(number, [0]))) for number in (0, 1))
+    return luma, chroma, float(horizontal * vertical)
 
 
 def varied(features: Float32) -> Sequence[str]:

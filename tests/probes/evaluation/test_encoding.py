@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import shutil
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from PIL import Image
 import dfindex
 from dfindex.maintenance import set_label
 from indexer.types import Float32
-from probes.evaluation.encoding import NAMES, codec_features
+from probes.evaluation.encoding import NAMES, codec_features, jpeg_tables
 from tests.fake_encoder import NAME
 from tests.pictures import picture
 
@@ -65,3 +66,12 @@ def test_labels_lead_to_files_that_are_still_what_was_labelled(tmp_path: Path) -
     picture(3).save(root / "a.png")
     picture(3).save(root / "other.png")
     assert detector.labelled() == {bytes(root / "b.png"): "real"}
+
+
+def test_jpeg_tables_are_those_of_the_standard() -> None:
+    # ITU-T T.81, tables K.1 and K.2, are what quality 50 stands for; their means by hand.
+    for subsampling, sampled in ((0, 1.0), (2, 4.0)):
+        buffer = io.BytesIO()
+        picture(3).convert("RGB").save(buffer, "JPEG", quality=50, subsampling=subsampling)
+        buffer.seek(0)
+        assert jpeg_tables(buffer) == (57.625, 86.015625, sampled)
