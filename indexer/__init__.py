@@ -8,6 +8,7 @@ __all__ = [
     "encoders",
     "engines",
     "errors",
+    "extract",
     "isolation",
     "keypoints",
     "labels",

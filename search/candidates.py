@@ -14,9 +14,9 @@ from itertools import chain, zip_longest
 import numpy as np
 from PIL import Image
 
-from indexer.preprocess import prepare
+from indexer.extract import embed
 from indexer.store.vectors.space import Space
-from indexer.types import Encoder, Float32, Int64, unit
+from indexer.types import Encoder, Float32, Int64
 from search.keypoint_votes import WORTH, query_keypoints, votes
 from search.views import views
 
@@ -37,12 +37,6 @@ class Candidate:
     score: float
     votes: float
     promising: bool
-
-
-def vectors_of(images: Sequence[Image.Image], encoder: Encoder) -> Float32:
-    """Return unit class tokens (n, D) of decoded pictures, read in one pass."""
-    prepared = np.stack([prepare(image, encoder.spec.preset) for image in images])
-    return unit(encoder.encode(prepared).cls)
 
 
 def candidates(
@@ -81,7 +75,7 @@ def _by_view(
     image: Image.Image, space: Space, encoder: Encoder, allowed: Int64 | None
 ) -> list[int]:
     """Return the samples nearest to any other view of the picture than the whole of it."""
-    vectors = vectors_of(views(image)[1:], encoder)
+    vectors = embed(views(image)[1:], encoder)
     return _ranked(space, vectors, BY_VIEW, allowed)[:NEAR]
 
 

@@ -8,12 +8,13 @@ from pathlib import Path
 
 from PIL import Image
 
+from indexer.extract import embed
 from indexer.media.files import Limits, read_file
 from indexer.media.image import DecodedImage, decode_image
 from indexer.media.scales import Scales
 from indexer.originals import Originals
-from indexer.preprocess import needed, prepare
-from indexer.types import Encoder, Float32, Kind, Sample, unit
+from indexer.preprocess import needed
+from indexer.types import Encoder, Float32, Kind, Sample
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +74,7 @@ def _read(
     preset = encoder.spec.preset
     # As the index was made: at a reduced scale a picture's vector is a slightly other one.
     decoded = scales.at_least(needed(preset))
-    vector = unit(encoder.encode(prepare(decoded.image, preset)[None]).cls)[0]
+    vector = embed([decoded.image], encoder)[0]
     return Picture(
         path=path, sha256=sha256, scales=scales, decoded=decoded, vector=vector, sample=sample
     )

@@ -28,7 +28,7 @@ BELOW = {
 # Inside indexer: the rung each part stands on. A part imports only lower rungs, or its own.
 RUNGS = [
     {"types", "errors", "closing", "disk", "quiet", "structure", "untrusted_json"},
-    {"corpus", "preprocess", "keypoints"},
+    {"corpus", "preprocess", "keypoints", "extract"},
     {"media"},
     {"isolation", "encoders", "store", "labels"},
     {"originals"},
@@ -163,6 +163,13 @@ def test_only_the_store_speaks_sql() -> None:
     for name, path in MODULES.items():
         if not name.startswith("indexer.store"):
             assert not spoken.search(path.read_text()), path
+
+
+def test_a_picture_becomes_a_vector_in_one_place() -> None:
+    reads = re.compile(r"encoder\.encode\(")
+    aside = ("indexer.encoders.", "dfindex.server.encoding", "benchmarks.")  # encoders themselves
+    found = [name for name, path in MODULES.items() if reads.search(path.read_text())]
+    assert [name for name in found if not name.startswith(aside)] == ["indexer.extract"]
 
 
 def test_no_class_name_stands_for_two_things() -> None:

@@ -10,8 +10,8 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.copies.methods import opened
-from indexer.preprocess import prepare
-from indexer.types import Encoder, Float32, UInt8, unit
+from indexer.extract import embed
+from indexer.types import Encoder, Float32
 from search.views import views
 
 BATCH = 32
@@ -50,10 +50,7 @@ class ClassToken:
         )
 
     def _tokens(self, images: Iterable[Image.Image]) -> Float32:
-        preset = self.encoder.spec.preset
-        inputs = (np.asarray(prepare(image, preset)) for image in images)
-        batches = [self.encoder.encode(np.stack(batch)).cls for batch in _batches(inputs)]
-        return unit(np.concatenate(batches))
+        return np.concatenate([embed(batch, self.encoder) for batch in _batches(images)])
 
 
 def with_and_without_views(encoder: Encoder) -> list[ClassToken]:
@@ -64,6 +61,7 @@ def with_and_without_views(encoder: Encoder) -> list[ClassToken]:
     ]
 
 
-def _batches(items: Iterator[UInt8]) -> Iterator[list[UInt8]]:
-    while batch := list(islice(items, BATCH)):
+def _batches(images: Iterable[Image.Image]) -> Iterator[list[Image.Image]]:
+    rest = iter(images)
+    while batch := list(islice(rest, BATCH)):
         yield batch

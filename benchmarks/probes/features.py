@@ -11,8 +11,8 @@ from PIL import Image
 
 from benchmarks.copies.methods import opened
 from benchmarks.probes.mesonet import WEIGHTS, MesoNet
-from indexer.preprocess import prepare
-from indexer.types import Encoder, Float32, unit
+from indexer.extract import read
+from indexer.types import Encoder, Float32
 
 RAW_SIDE = 16  # pixels: the side of the reduced picture whose values are the features
 BINS = 4  # of each colour channel in the histogram
@@ -66,7 +66,7 @@ def _encoded(pictures: Sequence[Image.Image], encoder: Encoder) -> tuple[Float32
     tokens, pooled = [], []
     for start in range(0, len(pictures), _BATCH):
         some = pictures[start : start + _BATCH]
-        read = encoder.encode(np.stack([prepare(one, encoder.spec.preset) for one in some]))
-        tokens.append(unit(read.cls))
-        pooled.append(np.hstack([read.patches.mean(axis=1), read.patches.std(axis=1)]))
+        features, vectors = read(some, encoder)
+        tokens.append(vectors)
+        pooled.append(np.hstack([features.patches.mean(axis=1), features.patches.std(axis=1)]))
     return np.concatenate(tokens), np.concatenate(pooled)

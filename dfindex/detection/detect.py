@@ -19,6 +19,7 @@ from indexer.encoders.own_head import log_odds, orientation, probability, requir
 from indexer.encoders.registry import with_heads
 from indexer.engines.local import batch_size_for, extract, streams_for
 from indexer.errors import MediaError, UsageError
+from indexer.extract import read_prepared
 from indexer.isolation.pool import DecodePool
 from indexer.media.files import Limits, read_file
 from indexer.media.image import decode_image
@@ -190,7 +191,7 @@ class HeadDetector:
         except MediaError as error:
             return Answer(odds=None, problem=str(error))
         pixels = views_of(decoded.image, self.spec.preset)
-        logits = self.encoder.encode(pixels).logits
+        logits = read_prepared(pixels, self.encoder)[0].logits
         return Answer(odds=self._odds(_required(logits, self.spec)), views=len(pixels))
 
     def _odds(self, logits: Float32) -> float:

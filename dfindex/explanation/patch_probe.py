@@ -9,8 +9,9 @@ import numpy as np
 from dfindex.explanation.explain import Explanation, regions
 from dfindex.probing.probes import Prober, fake_share
 from indexer.errors import UsageError
+from indexer.extract import read
 from indexer.media.image import decode_file
-from indexer.preprocess import needed, prepare
+from indexer.preprocess import needed
 from indexer.preprocess_views import seen_box
 from indexer.types import Encoder
 from probes.features import FeatureKind, features_of
@@ -37,7 +38,7 @@ def explain_with_probe(index: str | Path, name: str, image: Path, encoder: Encod
         spaces[0].check(encoder.spec)
         spec = encoder.spec
         decoded = decode_file(image, at_least=needed(spec.preset))
-        features = encoder.encode(prepare(decoded.image, spec.preset)[None])
+        features, _ = read([decoded.image], encoder)
         X = features_of([features], spaces, probe.features.kind)
     share = float(fake_share(probe, probe.detector.probabilities(X))[0])
     tokens = X.reshape(probe.features.tokens, -1)

@@ -10,9 +10,10 @@ from typing import Any
 from dfindex.encoders import open_encoder
 from dfindex.probing.probes import Prober, fake_share
 from indexer.errors import MediaError, SpaceMismatchError
+from indexer.extract import read
 from indexer.media.files import Limits, read_file
 from indexer.media.image import decode_image
-from indexer.preprocess import needed, prepare
+from indexer.preprocess import needed
 from indexer.store.vectors.space import Space
 from indexer.types import Encoder, Features, Float32
 from probes.dataset import UNKNOWN, Target
@@ -116,7 +117,7 @@ def _encoded(path: Path, encoder: Encoder) -> Features:
         image = decode_image(read_file(path, limits=limits), limits=limits, at_least=needed(preset))
     except MediaError as error:
         raise MediaError(error.reason, f"{path} cannot be scored: {error.message}") from error
-    return encoder.encode(prepare(image.image, preset)[None])
+    return read([image.image], encoder)[0]
 
 
 def _verdict(probe: Probe, path: str, X: Float32) -> ProbeVerdict:

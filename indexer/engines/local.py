@@ -11,8 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from indexer.encoders.device import share_cores
+from indexer.extract import read_prepared
 from indexer.isolation.pool import Prepared
-from indexer.types import Encoder, Features, Float32, unit
+from indexer.types import Encoder, Features, Float32
 
 
 @dataclass(frozen=True)
@@ -78,8 +79,8 @@ def extract(
 
 def _encode(encoder: Encoder, batch: list[Prepared]) -> list[Read]:
     pixels = np.stack([one.pixels for one in batch if one.pixels is not None])
-    features = encoder.encode(pixels)
-    vectors, head = unit(features.cls), head_rows(encoder, features)
+    features, vectors = read_prepared(pixels, encoder)
+    head = head_rows(encoder, features)
     return [
         Read(
             prepared,

@@ -14,13 +14,14 @@ import numpy as np
 from indexer.closing import Closing
 from indexer.corpus import FoundFile, as_text
 from indexer.errors import MediaError
+from indexer.extract import read_prepared
 from indexer.isolation.pool import DecodePool, Prepared
 from indexer.media.files import Limits
 from indexer.media.image import DecodedImage
 from indexer.media.videos.frames import Sampling
 from indexer.store.catalog.catalog import Catalog, FrameRow
 from indexer.store.vectors.space import Space
-from indexer.types import Encoder, Float32, Int64, Reason, Span, UInt8, unit
+from indexer.types import Encoder, Float32, Int64, Reason, Span, UInt8
 from search.videos.frames import Frames
 from search.videos.tracks import Track
 
@@ -118,7 +119,7 @@ class ClipReader(Closing):
                 frames.append(replace(one, pixels=None))
                 batch.append(one.pixels)
             if batch and (len(batch) == BATCH or one.last):
-                vectors.append(unit(self._encoder.encode(np.stack(batch)).cls))
+                vectors.append(read_prepared(np.stack(batch), self._encoder)[1])
                 batch = []
         return frames, np.concatenate(vectors)
 
