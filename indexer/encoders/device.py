@@ -138,3 +138,16 @@ def _dtype(precision: str) -> dtype | None:
     import torch
 
     return {"bf16": torch.bfloat16, "fp16": torch.float16}.get(precision)
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Keep torch on one core: split, hundreds of small products each wait for a slower half."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

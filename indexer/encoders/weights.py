@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from indexer import untrusted_json
 from indexer.encoders.architecture import Shapes
+from indexer.encoders.device import one_thread
 from indexer.errors import WeightsError
 
 if TYPE_CHECKING:
@@ -145,7 +144,7 @@ def read_tensors(header: Header) -> dict[str, torch.Tensor]:
     from safetensors import SafetensorError, safe_open
 
     try:
-        with _one_thread(), safe_open(header.path, framework="pt") as file:
+        with one_thread(), safe_open(header.path, framework="pt") as file:
             return {name: _finite(name, file.get_tensor(name), header) for name in header.shapes}
     except (SafetensorError, OSError) as error:
         raise _damaged(header.path, str(error)) from error
@@ -182,19 +181,6 @@ def read_pickle(path: Path) -> dict[str, torch.Tensor]:
     shapes = {name: tuple(t.shape) for name, t in bare.items()}
     header = Header(path, shapes, {})
     return {name: _finite(name, tensor, header) for name, tensor in bare.items()}
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    # On a busy machine each of hundreds of small parallel regions waits for a time slice.
-    import torch
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _finite(name: str, tensor: torch.Tensor, header: Header) -> torch.Tensor:

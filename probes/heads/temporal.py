@@ -7,7 +7,6 @@ Both are fitted and measured on the same splits, in which a source video is on o
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +16,7 @@ from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import StratifiedGroupKFold
 from torch import nn
 
+from indexer.encoders.device import one_thread
 from indexer.errors import UsageError
 from indexer.store.catalog.catalog import Catalog, FrameRow
 from indexer.store.vectors.space import Space
@@ -103,7 +103,7 @@ class TemporalHead:
         if X.ndim != 3 or len(X) != len(labels) or set(np.unique(labels).tolist()) != {0, 1}:
             raise ValueError(f"expected (n, frames, dim) of classes 0 and 1, got {X.shape}")
         self.device_ = _device(self.device)
-        with torch.random.fork_rng(devices=[]), _one_thread():
+        with torch.random.fork_rng(devices=[]), one_thread():
             torch.manual_seed(self.seed)
             self.model_ = _Net(X.shape[1], X.shape[2]).to(self.device_)
             self._train(torch.from_numpy(np.asarray(X, np.float32)), torch.from_numpy(labels))
@@ -161,17 +161,6 @@ def _rate(step: int, steps: int) -> float:
     if step < warm:
         return (step + 1) / warm
     return 0.5 * (1 + float(np.cos(np.pi * (step - warm) / max(1, steps - warm))))
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Keep products this small on one core: split, each would wait for the slower half."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _device(wanted: str) -> str:
