@@ -50,6 +50,7 @@ def scored(home: Path, name: str, scores: dict[int, float]) -> None:
     save_scores(folder, ProbeScores(ids=ids, scores=values, spaces=()))
 
 
+@pytest.mark.slow
 def test_points_are_coloured_by_what_a_probe_says(home: Path) -> None:
     with dfindex.open(home / "index") as index:
         ids = index.space(None).ids().tolist()

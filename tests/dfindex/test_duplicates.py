@@ -89,6 +89,7 @@ def test_copies_are_grouped_behind_the_widest_and_largest(index: Path, tmp_path:
     assert {name for name, verdict in verdicts if verdict == "exact"} <= {"0.jpg", "0-again.jpg"}
 
 
+@pytest.mark.slow
 def test_what_is_decided_stands_above_the_pixels(index: Path, corpus: Path) -> None:
     one, other = corpus / "4.jpg", corpus / "4-part.jpg"
     assert run(index, "decide", one, other, "different").stdout == "1 pair is different.\n"

@@ -25,6 +25,7 @@ from search.query import read_picture
 from tests.checkout import shared_data
 from tests.dfindex.test_verified_search import DATA, manifest
 from tests.fake_encoder import NAME, MeanColour
+from tests.marks import mostly_slow
 from tests.search.photographs import photograph, recompressed
 
 COPIES = ("exact", "copy", "altered_copy")
@@ -51,7 +52,7 @@ def pairs() -> list[Any]:
     ]
 
 
-@pytest.mark.parametrize(("edit", "original"), pairs())
+@pytest.mark.parametrize(("edit", "original"), mostly_slow(pairs(), quick=3))
 def test_search_compare_and_duplicates_agree(edit: Path, original: Path, tmp_path: Path) -> None:
     index = tmp_path / "index"
     dfindex.build([edit, original], index=index, encoder=NAME, workers=1).close()

@@ -16,6 +16,7 @@ from dfindex.cli import main
 from tests.checkout import DATA
 from tests.dfindex import schemas
 from tests.fake_encoder import NAME
+from tests.marks import mostly_slow
 
 DEMOS = {
     "demo_mirrored_crop.jpg": "copy",
@@ -45,7 +46,7 @@ def manifest() -> list[dict[str, str]]:
     return rows
 
 
-@pytest.mark.parametrize(("name", "verdict"), list(DEMOS.items()))
+@pytest.mark.parametrize(("name", "verdict"), mostly_slow(list(DEMOS.items()), quick=1))
 def test_the_original_of_a_manipulated_picture_is_first(
     index: Path, name: str, verdict: str
 ) -> None:

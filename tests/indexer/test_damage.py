@@ -25,6 +25,7 @@ from indexer.store.reader import IndexReader
 from indexer.store.writer import IndexWriter
 from indexer.types import Features, Head, UInt8
 from tests.fake_encoder import MeanColour
+from tests.marks import mostly_slow
 from tests.pictures import corpus
 
 FILES = 40
@@ -88,16 +89,19 @@ def flips(path: Path, count: int, seed: int) -> Iterator[int]:
 
 @pytest.mark.parametrize(
     "pattern",
-    [
-        "spaces/*/segments/*.cls",
-        "spaces/*/segments/*.patch",
-        "spaces/*/segments/*.ids",
-        "spaces/*/segments/*.points",
-        "spaces/*/ann/*.faiss",
-        "spaces/*/ann/*.json",
-        "spaces/*/spec.json",
-        "published/catalog.duckdb",
-    ],
+    mostly_slow(
+        [
+            "spaces/*/segments/*.cls",
+            "spaces/*/segments/*.patch",
+            "spaces/*/segments/*.ids",
+            "spaces/*/segments/*.points",
+            "spaces/*/ann/*.faiss",
+            "spaces/*/ann/*.json",
+            "spaces/*/spec.json",
+            "published/catalog.duckdb",
+        ],
+        quick=2,
+    ),
 )
 def test_a_flipped_bit_never_changes_an_answer(index: Path, pattern: str) -> None:
     expected = everything(index)
@@ -118,15 +122,18 @@ def test_a_flipped_bit_never_changes_an_answer(index: Path, pattern: str) -> Non
 
 @pytest.mark.parametrize(
     "pattern",
-    [
-        "spaces/*/segments/*.cls",
-        "spaces/*/segments/*.patch",
-        "spaces/*/segments/*.ids",
-        "spaces/*/segments/*.points",
-        "spaces/*/ann/*.faiss",
-        "spaces/*/spec.json",
-        "spaces/*/patch_codec.npz",
-    ],
+    mostly_slow(
+        [
+            "spaces/*/segments/*.cls",
+            "spaces/*/segments/*.patch",
+            "spaces/*/segments/*.ids",
+            "spaces/*/segments/*.points",
+            "spaces/*/ann/*.faiss",
+            "spaces/*/spec.json",
+            "spaces/*/patch_codec.npz",
+        ],
+        quick=2,
+    ),
 )
 def test_the_doctor_sees_every_flipped_bit(index: Path, pattern: str) -> None:
     assert examine(index).healthy
@@ -137,19 +144,22 @@ def test_the_doctor_sees_every_flipped_bit(index: Path, pattern: str) -> None:
 
 @pytest.mark.parametrize(
     ("pattern", "lost"),
-    [
-        ("spaces/*/segments/*.cls", FILES),
-        ("spaces/*/segments/*.patch", FILES),
-        ("spaces/*/segments/*.ids", FILES),
-        ("spaces/*/segments/*.points", FILES),
-        ("spaces/*/ann/*.faiss", 0),
-        ("spaces/*/spec.json", 0),
-        ("spaces/*/patch_codec.npz", 0),
-        ("published/catalog.duckdb", 0),
-        ("catalog.duckdb", 0),
-    ],
+    mostly_slow(
+        [
+            ("spaces/*/segments/*.cls", FILES),
+            ("spaces/*/segments/*.patch", FILES),
+            ("spaces/*/segments/*.ids", FILES),
+            ("spaces/*/segments/*.points", FILES),
+            ("spaces/*/ann/*.faiss", 0),
+            ("spaces/*/spec.json", 0),
+            ("spaces/*/patch_codec.npz", 0),
+            ("published/catalog.duckdb", 0),
+            ("catalog.duckdb", 0),
+        ],
+        quick=4,
+    ),
 )
-@pytest.mark.parametrize("harm", ["flip", pytest.param("cut", marks=pytest.mark.slow), "delete"])
+@pytest.mark.parametrize("harm", mostly_slow(["flip", "cut", "delete"], quick=1))
 def test_repair_mends_what_can_be_and_says_what_is_lost(
     index: Path, built: Path, pattern: str, lost: int, harm: str
 ) -> None:

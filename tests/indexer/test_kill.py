@@ -103,6 +103,7 @@ def test_twenty_kills_lose_nothing(tmp_path: Path) -> None:
         assert build(writer, MeanColour(), [root], options).embedded == 0
 
 
+@pytest.mark.slow
 def test_an_interrupt_keeps_what_was_read(tmp_path: Path) -> None:
     root, index = tmp_path / "corpus", tmp_path / "index"
     corpus(root, 1200)

@@ -20,6 +20,7 @@ from indexer.media.videos.frames import Sampling
 from indexer.originals import Originals
 from indexer.types import Absence, Kind, Sample
 from tests.fake_encoder import MeanColour
+from tests.marks import mostly_slow
 from tests.pictures import picture
 from tests.videos import clip, number_of, steady
 
@@ -103,7 +104,9 @@ def test_a_touched_file_is_still_there(tmp_path: Path) -> None:
     assert originals.absent([sample]) == {}
 
 
-@pytest.mark.parametrize("kind", ["gone", "folder gone", "pipe", "folder", "empty", "link"])
+@pytest.mark.parametrize(
+    "kind", mostly_slow(["gone", "folder gone", "pipe", "folder", "empty", "link"], quick=2)
+)
 def test_whatever_lies_there_instead_is_named(tmp_path: Path, kind: str) -> None:
     path = tmp_path / "corpus" / "a.png"
     path.parent.mkdir()
@@ -127,7 +130,9 @@ def test_whatever_lies_there_instead_is_named(tmp_path: Path, kind: str) -> None
 
 
 @pytest.mark.parametrize("name", ["a.png", "a.mp4", "frames"])
-@pytest.mark.parametrize("kind", ["hole", "zeros", "pipe", "device", "folder", "longer"])
+@pytest.mark.parametrize(
+    "kind", mostly_slow(["hole", "zeros", "pipe", "device", "folder", "longer"], quick=2)
+)
 def test_what_was_swapped_in_is_not_read_to_its_end(tmp_path: Path, kind: str, name: str) -> None:
     path = tmp_path / "corpus" / name
     path.parent.mkdir()

@@ -10,6 +10,7 @@ from probes.features import FeatureKind, FeatureSpec
 from probes.heads.registry import HEADS, REAL_ONLY
 from probes.recipe import Recipe, fit
 from probes.storage import Probe, load_probe, save_probe
+from tests.marks import mostly_slow
 from tests.probes.points import dataset, halves
 
 
@@ -69,6 +70,7 @@ def test_an_open_set_is_kept_too(tmp_path: Path) -> None:
     assert again.probabilities(X).tobytes() == probe.detector.probabilities(X).tobytes()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["logistic", "auto"])
 def test_the_same_recipe_on_the_same_samples_makes_the_same_bytes(
     method: str, tmp_path: Path
@@ -80,7 +82,7 @@ def test_the_same_recipe_on_the_same_samples_makes_the_same_bytes(
 
 
 @pytest.mark.parametrize("file", ["head.safetensors", "card.json"])
-@pytest.mark.parametrize("share", [0.1, 0.5, 0.9])
+@pytest.mark.parametrize("share", mostly_slow([0.1, 0.5, 0.9], quick=1))
 def test_a_flipped_byte_is_noticed(file: str, share: float, tmp_path: Path) -> None:
     save_probe(tmp_path / "gan", trained(Recipe(method="ridge"))[0])
     path = tmp_path / "gan" / file

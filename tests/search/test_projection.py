@@ -12,6 +12,7 @@ from indexer.types import unit
 from search import projection as module
 from search.projection import load, place, project
 from tests.fake_encoder import NAME
+from tests.marks import mostly_slow
 from tests.pictures import corpus
 
 
@@ -75,6 +76,7 @@ def test_a_damaged_map_is_drawn_again(tmp_path: Path) -> None:
     np.testing.assert_array_equal(first.coordinates, again.coordinates)
 
 
+@pytest.mark.slow
 def test_new_samples_are_placed_without_moving_the_others(tmp_path: Path) -> None:
     kept = tmp_path / "map.npz"
     with opened(tmp_path) as index:
@@ -103,7 +105,7 @@ def test_a_query_is_placed_near_its_copy(tmp_path: Path) -> None:
     assert ((placed >= low - 1e-5) & (placed <= high + 1e-5)).all()
 
 
-@pytest.mark.parametrize("count", [0, 1, 2, 9])
+@pytest.mark.parametrize("count", mostly_slow([0, 1, 2, 9], quick=2))
 def test_small_corpora_have_a_map_too(tmp_path: Path, count: int) -> None:
     with opened(tmp_path, max(1, count)) as index:
         if count == 0:

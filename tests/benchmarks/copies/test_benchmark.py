@@ -130,6 +130,7 @@ def test_a_mirrored_query_has_its_originals_vector_among_its_views(pool):
     assert len(views(flipped[0])) == 10
 
 
+@pytest.mark.slow
 def test_all_methods_are_compared_where_none_are_named(pool):
     encoder = MeanColour()
     report = run(

@@ -45,6 +45,7 @@ def test_mesonet_tells_its_own_test_faces_apart(name: str) -> None:
         assert (odds[2:] < -2).all()
 
 
+@pytest.mark.slow
 def test_all_features_meet_the_same_episodes(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     lines = ["path,label,generator"]

@@ -14,6 +14,7 @@ from click.testing import CliRunner, Result
 
 from dfindex.cli import main
 from tests.fake_encoder import NAME
+from tests.marks import mostly_slow
 from tests.pictures import corpus
 
 
@@ -62,7 +63,7 @@ def case(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-@pytest.mark.parametrize("kib", [4, 24, 600, 1400])
+@pytest.mark.parametrize("kib", mostly_slow([4, 24, 600, 1400], quick=1))
 def test_a_build_on_a_full_disk_is_one_line_and_the_next_one_ends_it(
     case: Path, tmp_path: Path, kib: int
 ) -> None:

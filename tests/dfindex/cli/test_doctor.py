@@ -21,6 +21,7 @@ from probes.storage import load_probe, save_probe
 from search.duplicates.near_pairs import remembered_pairs
 from search.projection import project
 from tests.fake_encoder import NAME
+from tests.marks import mostly_slow
 from tests.pictures import corpus
 from tests.probes.test_storage import trained
 
@@ -60,14 +61,17 @@ def flip(path: Path, seed: int) -> None:
 
 @pytest.mark.parametrize(
     ("pattern", "lost"),
-    [
-        ("spaces/*/map.npz", ""),
-        ("probes/near-pairs.json", ""),
-        ("probes/gan/card.json", "the probe gan"),
-        ("probes/gan/head.safetensors", "the probe gan"),
-        ("probes/gan/scores.npz", "the scores of gan"),
-        ("probes/gan/scores.json", "the scores of gan"),
-    ],
+    mostly_slow(
+        [
+            ("spaces/*/map.npz", ""),
+            ("probes/near-pairs.json", ""),
+            ("probes/gan/card.json", "the probe gan"),
+            ("probes/gan/head.safetensors", "the probe gan"),
+            ("probes/gan/scores.npz", "the scores of gan"),
+            ("probes/gan/scores.json", "the scores of gan"),
+        ],
+        quick=2,
+    ),
 )
 def test_damage_beside_the_store_is_seen_and_put_right(
     run: Run, index: Path, pattern: str, lost: str

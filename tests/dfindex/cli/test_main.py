@@ -18,6 +18,7 @@ from indexer.store.writer import IndexWriter
 from tests.checkout import ROOT
 from tests.dfindex import schemas
 from tests.fake_encoder import NAME
+from tests.marks import mostly_slow
 from tests.pictures import corpus, picture
 
 Run = Callable[..., Result]
@@ -124,26 +125,29 @@ def test_max_fpr_needs_enough_samples(run: Run, built: Path) -> None:
 
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
-    [
-        (["search", "nowhere.jpg"], 3, "nowhere.jpg"),
-        (["search", "corpus/notes.txt"], 3, ""),
-        (["search", "corpus/00001.png", "--where", "colour = 1"], 2, "not allowed"),
-        (["search", "corpus/00001.png", "--where", "width = 'wide'"], 2, "does not fit"),
-        (["search", "corpus/00001.png", "--space", "other"], 2, "there are: mean-colour"),
-        (["search", "corpus/00001.png", "-k", "0"], 2, "0"),
-        (["search", "corpus/00001.png", "--max-fpr", "2"], 2, "at most 1"),
-        (["search", "corpus/00001.png", "--nonsense"], 2, "nonsense"),
-        (["search"], 2, "IMAGE|VIDEO|ID"),
-        (["nonsense"], 2, "nonsense"),
-        (["build", "nowhere"], 2, "nowhere"),
-        (["build", "corpus", "--encoder", "nosuch"], 3, "nosuch"),
-        (["label", "set", "corpus/00001.png", "maybe"], 2, "real or fake"),
-        (["label", "import", "nowhere.csv"], 2, "nowhere.csv"),
-        (["--index", "empty", "status"], 3, "no index at empty"),
-        (["--index", "empty", "search", "corpus/00001.png"], 3, "no index at empty"),
-        (["--index", "empty", "doctor"], 3, "no index at empty"),
-        (["--index", "empty", "compact"], 3, "no index at empty"),
-    ],
+    mostly_slow(
+        [
+            (["search", "nowhere.jpg"], 3, "nowhere.jpg"),
+            (["search", "corpus/notes.txt"], 3, ""),
+            (["search", "corpus/00001.png", "--where", "colour = 1"], 2, "not allowed"),
+            (["search", "corpus/00001.png", "--where", "width = 'wide'"], 2, "does not fit"),
+            (["search", "corpus/00001.png", "--space", "other"], 2, "there are: mean-colour"),
+            (["search", "corpus/00001.png", "-k", "0"], 2, "0"),
+            (["search", "corpus/00001.png", "--max-fpr", "2"], 2, "at most 1"),
+            (["search", "corpus/00001.png", "--nonsense"], 2, "nonsense"),
+            (["search"], 2, "IMAGE|VIDEO|ID"),
+            (["nonsense"], 2, "nonsense"),
+            (["build", "nowhere"], 2, "nowhere"),
+            (["build", "corpus", "--encoder", "nosuch"], 3, "nosuch"),
+            (["label", "set", "corpus/00001.png", "maybe"], 2, "real or fake"),
+            (["label", "import", "nowhere.csv"], 2, "nowhere.csv"),
+            (["--index", "empty", "status"], 3, "no index at empty"),
+            (["--index", "empty", "search", "corpus/00001.png"], 3, "no index at empty"),
+            (["--index", "empty", "doctor"], 3, "no index at empty"),
+            (["--index", "empty", "compact"], 3, "no index at empty"),
+        ],
+        quick=8,
+    ),
 )
 def test_errors_are_one_line_and_leave_nothing(
     run: Run, built: Path, arguments: list[str], code: int, message: str

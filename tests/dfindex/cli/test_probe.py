@@ -142,6 +142,7 @@ def test_a_patch_probe_shows_where(run: Run, labelled: Path, tmp_path: Path) -> 
     assert out.stat().st_size > 0
 
 
+@pytest.mark.slow
 def test_a_probe_refuses_features_of_another_space(run: Run, labelled: Path) -> None:
     from indexer.encoders import registry
     from tests.fake_encoder import MeanColour
@@ -153,6 +154,7 @@ def test_a_probe_refuses_features_of_another_space(run: Run, labelled: Path) -> 
     assert "fingerprint" in other.stderr
 
 
+@pytest.mark.slow
 def test_generators_and_pooled_patches(run: Run, labelled: Path) -> None:
     arguments = ("--target", "generator", "--features", "cls+patch-mean", "--method", "lda")
     trained = parsed(run("probe", "train", "who", *arguments, "--json"))
@@ -162,6 +164,7 @@ def test_generators_and_pooled_patches(run: Run, labelled: Path) -> None:
     assert verdict["probability"] > 0.5
 
 
+@pytest.mark.slow
 def test_features_of_several_spaces_are_joined(run: Run, labelled: Path) -> None:
     from indexer.encoders import registry
     from tests.fake_encoder import MeanColour

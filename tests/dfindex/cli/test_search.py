@@ -19,6 +19,7 @@ from dfindex.cli import main
 from tests.checkout import DATA
 from tests.dfindex import schemas
 from tests.fake_encoder import NAME
+from tests.marks import mostly_slow
 from tests.pictures import corpus, picture
 from tests.videos import clip, steady
 
@@ -87,7 +88,7 @@ PAIRS: dict[str, tuple[Callable[[Path], tuple[Path, Path]], int]] = {
 }
 
 
-@pytest.mark.parametrize("pair", PAIRS)
+@pytest.mark.parametrize("pair", mostly_slow(PAIRS, quick=2))
 def test_a_pair_has_one_exit_code_in_all_three_commands(pair: str, tmp_path: Path) -> None:
     (make, code), verdict = PAIRS[pair], pair.split()[0]
     a, b = make(tmp_path)

@@ -17,6 +17,7 @@ from click.testing import CliRunner
 from dfindex.cli import main
 from tests.checkout import ROOT
 from tests.fake_encoder import NAME
+from tests.marks import mostly_slow
 from tests.pictures import corpus, picture
 
 START = "import sys, tests.fake_encoder; from dfindex.cli import main; main(prog_name='dfindex')"
@@ -93,11 +94,14 @@ def test_a_reader_that_has_gone_changes_nothing(start: Start, more: list[str], c
 
 @pytest.mark.parametrize(
     "variables",
-    [
-        {"PYTHONIOENCODING": "cp1252:strict"},
-        {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
-        {"PYTHONIOENCODING": "utf-8"},
-    ],
+    mostly_slow(
+        [
+            {"PYTHONIOENCODING": "cp1252:strict"},
+            {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
+            {"PYTHONIOENCODING": "utf-8"},
+        ],
+        quick=1,
+    ),
     ids=["cp1252", "ascii", "utf-8"],
 )
 def test_a_console_that_cannot_show_a_name_shows_escapes(

@@ -16,6 +16,7 @@ from PIL import Image
 import dfindex
 from tests.checkout import shared_data
 from tests.fake_encoder import NAME
+from tests.marks import mostly_slow
 from tests.search.photographs import photograph, recompressed
 
 COPIES = ("exact", "copy", "altered_copy")
@@ -36,7 +37,9 @@ def best(answered: Run, query: object, *more: str) -> dict[str, Any]:
     return hits[0]
 
 
-@pytest.mark.parametrize(("seed", "folder", "page"), [(0, "hat", 2), (3, "shoes", 3)])
+@pytest.mark.parametrize(
+    ("seed", "folder", "page"), mostly_slow([(0, "hat", 2), (3, "shoes", 3)], quick=1)
+)
 def test_a_page_is_found_as_a_copy(
     answered: Run, tmp_path: Path, seed: int, folder: str, page: int
 ) -> None:

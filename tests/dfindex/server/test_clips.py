@@ -21,6 +21,7 @@ from tests.dfindex.server.conftest import Serve, film
 from tests.dfindex.server.routes.test_api import ERROR
 from tests.dfindex.server.test_hostile import metric
 from tests.fake_encoder import MeanColour
+from tests.marks import mostly_slow
 from tests.videos import endless
 
 
@@ -46,6 +47,7 @@ def timeless(answer: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in answer.items() if name != "timing_ms"}
 
 
+@pytest.mark.slow
 def test_a_part_of_a_film_is_found_at_its_time(client: TestClient, tmp_path: Path) -> None:
     query = film(tmp_path / "query.mp4", 1, first=25, count=40)
     answer = client.post("/api/v1/search", files={"file": ("q.mp4", query.read_bytes())})
@@ -59,7 +61,7 @@ def test_a_part_of_a_film_is_found_at_its_time(client: TestClient, tmp_path: Pat
     assert best["video"]["segments"][0]["offset_s"] == pytest.approx(1.0, abs=0.1)
 
 
-@pytest.mark.parametrize("verify", [True, False])
+@pytest.mark.parametrize("verify", mostly_slow([True, False], quick=1))
 def test_a_frame_by_id_stands_for_its_film_as_on_the_command_line(
     client: TestClient, film_home: Path, verify: bool
 ) -> None:
@@ -97,6 +99,7 @@ def test_a_false_positive_rate_is_refused_of_films_as_on_the_command_line(
         assert answer.status_code == 422, answer.text
 
 
+@pytest.mark.slow
 def test_two_films_are_compared_as_on_the_command_line(client: TestClient, tmp_path: Path) -> None:
     a = film(tmp_path / "a.mp4", 1, first=25, count=40)
     b = film(tmp_path / "b.mp4", 1)
@@ -191,6 +194,7 @@ def asking(port: int, data: bytes) -> socket.socket:
     return sender
 
 
+@pytest.mark.slow
 def test_who_goes_away_is_not_worked_for(port: int, slow: bytes) -> None:
     before = readers()
     with asking(port, slow):

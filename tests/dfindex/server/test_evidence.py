@@ -18,6 +18,7 @@ import dfindex
 from tests.dfindex.server.conftest import Serve, film
 from tests.dfindex.server.routes.test_api import ids
 from tests.fake_encoder import NAME
+from tests.marks import mostly_slow
 from tests.pictures import corpus, picture
 from tests.videos import clip, steady
 
@@ -77,7 +78,7 @@ def rewritten(path: Path) -> None:
 SWAPS = [pipe, device, hole, folder, linked, rewritten]
 
 
-@pytest.mark.parametrize("swap", SWAPS)
+@pytest.mark.parametrize("swap", mostly_slow(SWAPS, quick=2))
 @pytest.mark.parametrize("name", ["00001.png", "1.mp4"])
 def test_what_was_swapped_in_stops_no_one_and_is_no_evidence(
     serve: Serve, own: Path, name: str, swap: Callable[[Path], None]

@@ -25,6 +25,7 @@ from starlette.testclient import TestClient
 from tests.checkout import needs_shared, shared_data
 from tests.dfindex.server.conftest import Serve
 from tests.dfindex.server.routes.test_api import ERROR, ids
+from tests.marks import mostly_slow
 from tests.pictures import picture
 
 LIMIT = 2 << 20
@@ -113,6 +114,7 @@ def healthy(client: TestClient, home: Path) -> None:
     assert client.get("/healthz").status_code == 200
 
 
+@pytest.mark.slow
 def test_two_hundred_made_uploads_are_refused(small: TestClient, home: Path) -> None:
     before = sorted(path.name for path in (home / "corpus").iterdir())
     source = made()
@@ -124,6 +126,7 @@ def test_two_hundred_made_uploads_are_refused(small: TestClient, home: Path) -> 
     assert sorted(path.name for path in (home / "corpus").iterdir()) == before
 
 
+@pytest.mark.slow
 @needs_shared
 def test_the_shared_hostile_files_do_no_harm(small: TestClient, home: Path) -> None:
     refused = 0
@@ -135,7 +138,7 @@ def test_the_shared_hostile_files_do_no_harm(small: TestClient, home: Path) -> N
     healthy(small, home)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", mostly_slow(NAMES, quick=7))
 def test_a_name_is_only_shown(small: TestClient, home: Path, name: str) -> None:
     data = (home / "corpus" / "00002.png").read_bytes()
     part = f'form-data; name="file"; filename="{name}"'.encode("utf-8", "replace")
@@ -268,6 +271,7 @@ def test_an_upload_that_trickles_is_ended(listen: Callable[..., int]) -> None:
     jsonschema.validate(said, ERROR)
 
 
+@pytest.mark.slow
 def test_uploads_that_stop_on_their_way_make_room(listen: Callable[..., int], home: Path) -> None:
     port = listen()
     data = (home / "corpus" / "00002.png").read_bytes()

@@ -148,6 +148,7 @@ def films_of(client: TestClient) -> set[str]:
     return {str(one["id"]) for one in rows}
 
 
+@pytest.mark.slow
 def test_a_clip_is_compared_with_the_whole_film_and_frame_by_frame(
     client: TestClient, tmp_path: Path
 ) -> None:

@@ -20,13 +20,13 @@ from tests.dfindex.server.routes.test_api import ids
 def slow_training(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
     """Let training wait until the event is set."""
     go_on = threading.Event()
-    evaluate: Any = dfindex.probing.evaluate
+    evaluate: Any = dfindex.probing.probes.evaluate
 
     def waiting(*arguments: Any, **options: Any) -> Any:
         assert go_on.wait(60)
         return evaluate(*arguments, **options)
 
-    monkeypatch.setattr(dfindex.probing, "evaluate", waiting)
+    monkeypatch.setattr(dfindex.probing.probes, "evaluate", waiting)
     return go_on
 
 

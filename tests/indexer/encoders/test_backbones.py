@@ -15,6 +15,7 @@ from indexer.encoders.attention import attend
 from indexer.encoders.registry import load
 from indexer.errors import EncoderError, WeightsError
 from indexer.types import Head, Layout
+from tests.marks import mostly_slow
 
 PROCESSOR = {
     "size": {"shortest_edge": 36},
@@ -106,14 +107,17 @@ def write_timm(folder: Path, name: str, **arguments: Any) -> Any:
 
 @pytest.mark.parametrize(
     ("name", "prefix"),
-    [
-        ("vit_small_patch16_224", 1),
-        ("vit_small_patch14_reg4_dinov2", 5),
-        ("vit_base_patch16_clip_quickgelu_224", 1),
-        ("vit_base_patch16_siglip_224", 0),
-        ("vit_small_patch16_dinov3", 5),
-        ("vit_pe_core_tiny_patch16_384", 1),
-    ],
+    mostly_slow(
+        [
+            ("vit_small_patch16_224", 1),
+            ("vit_small_patch14_reg4_dinov2", 5),
+            ("vit_base_patch16_clip_quickgelu_224", 1),
+            ("vit_base_patch16_siglip_224", 0),
+            ("vit_small_patch16_dinov3", 5),
+            ("vit_pe_core_tiny_patch16_384", 1),
+        ],
+        quick=2,
+    ),
 )
 def test_a_timm_model_is_built_by_its_name(tmp_path: Path, name: str, prefix: int) -> None:
     arguments = {"depth": 2, "patch_size": 8}

@@ -58,6 +58,7 @@ def test_sizes_and_inventories_equal_the_published_ones(commfor: tuple[Path, Pat
         assert sum(int(np.prod(shape)) for shape in header.shapes.values()) == 21_811_969
 
 
+@pytest.mark.slow
 def test_both_layouts_give_the_same_outputs(commfor: tuple[Path, Path]) -> None:
     pictures = np.random.default_rng(0).integers(0, 256, (1, 384, 384, 3), np.uint8)
     hf, owens = (load(folder, device="cpu", precision="fp32") for folder in commfor)

@@ -42,6 +42,7 @@ def test_listing_encoders_imports_no_torch() -> None:
     assert python(code) == "set()"
 
 
+@pytest.mark.slow
 def test_loading_imports_no_timm_and_no_faiss(tmp_path: Path) -> None:
     folder = write_tiny_vit(tmp_path / "tiny")
     code = (
@@ -203,6 +204,7 @@ def test_torchvision_from_another_build_is_named_with_its_cure() -> None:
         raise ImportError("no tokenizers")
 
 
+@pytest.mark.slow
 def test_a_broken_torchvision_never_comes_out_as_its_own_error(tmp_path: Path) -> None:
     folder = write_tiny_vit(tmp_path / "tiny")
     (tmp_path / "stub" / "torchvision").mkdir(parents=True)

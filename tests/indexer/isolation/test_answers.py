@@ -20,6 +20,7 @@ from indexer.media.files import Limits
 from indexer.preprocess import PRESETS
 from indexer.types import Reason, Span
 from tests.indexer.test_keypoints import blobs
+from tests.marks import mostly_slow
 from tests.pictures import picture
 
 PRESET = PRESETS["vit-half-224"]
@@ -110,7 +111,7 @@ SCRIPTS = {
 }
 
 
-@pytest.mark.parametrize("script", SCRIPTS.values(), ids=SCRIPTS)
+@pytest.mark.parametrize("script", mostly_slow(SCRIPTS.values(), quick=3), ids=SCRIPTS)
 def test_a_hostile_decoder_is_an_error_of_its_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str
 ) -> None:

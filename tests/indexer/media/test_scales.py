@@ -11,6 +11,7 @@ from PIL import Image
 
 from indexer.media.image import DecodedImage, decode_image
 from indexer.media.scales import Scales
+from tests.marks import mostly_slow
 
 
 @cache
@@ -22,10 +23,14 @@ def encoded(size: tuple[int, int], format_: str) -> bytes:
     return buffer.getvalue()
 
 
+SIZES = [(500, 400), (1500, 1000), (900, 700), (1000, 1900), (3000, 2000), (5200, 4900)]
+
+
 @pytest.mark.parametrize("format_", ["JPEG", "PNG"])
 @pytest.mark.parametrize(("first", "second"), [(224, 300), (440, 300), (200, 300)])
 @pytest.mark.parametrize(
-    "size", [(500, 400), (900, 700), (1500, 1000), (1000, 1900), (3000, 2000), (5200, 4900)]
+    "size",
+    mostly_slow([pytest.param(size) for size in SIZES], quick=3),
 )
 def test_each_user_gets_what_a_decoder_makes_for_it(
     size: tuple[int, int], first: int, second: int, format_: str

@@ -7,6 +7,7 @@ from probes.dataset import Target, check_labels
 from probes.evaluation.evaluate import evaluate
 from probes.grouping import SplitBy
 from probes.recipe import Recipe, fit
+from tests.marks import mostly_slow
 from tests.probes.points import dataset, halves, record
 
 QUICK = Recipe(method="lda")
@@ -41,7 +42,9 @@ def test_class_names_are_the_right_way_round() -> None:
     assert rows == {"real": "20", "fake": "30"}
 
 
-@pytest.mark.parametrize("method", ["lda", "logistic", "knn", "cache", "prototypes"])
+@pytest.mark.parametrize(
+    "method", mostly_slow(["lda", "logistic", "knn", "cache", "prototypes"], quick=1)
+)
 def test_shuffled_labels_are_worth_nothing(method: str) -> None:
     real = dataset(halves(60), lead=0.0)
     found = evaluate(real, Recipe(method=method), resamples=100)

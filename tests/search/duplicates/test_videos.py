@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 import dfindex
 from search.verdict import COPIES
@@ -14,6 +15,7 @@ from tests.search.photographs import photograph
 from tests.videos import clip, steady
 
 
+@pytest.mark.slow
 def test_a_cut_and_its_whole_are_a_group_and_strangers_are_none(tmp_path: Path) -> None:
     scenes = [np.asarray(photograph("hat", place).resize((900, 420))) for place in (0, 1)]
 

@@ -6,6 +6,7 @@ from PIL import Image, ImageEnhance, ImageFilter, ImageOps
 
 from search.verdict import Verdict
 from search.verification.compare import compare_images
+from tests.marks import mostly_slow
 from tests.search.photographs import photograph, recompressed
 
 
@@ -37,7 +38,7 @@ HONEST = {
 }
 
 
-@pytest.mark.parametrize("name", HONEST)
+@pytest.mark.parametrize("name", mostly_slow(HONEST, quick=4))
 def test_an_unaltered_copy_is_a_copy(name):
     image = photograph("shoes", 3)
     found = compare_images(image, HONEST[name](image))
@@ -89,7 +90,7 @@ def test_a_splice_is_found_in_pixels_of_the_first_picture_through_a_transform():
     assert overlap(back.altered_mask, mask) > 0.6
 
 
-@pytest.mark.parametrize("name", ["mirrored", "cropped", "contrast"])
+@pytest.mark.parametrize("name", mostly_slow(["mirrored", "cropped", "contrast"], quick=1))
 def test_exchanged_pictures_give_the_same_verdict(name):
     image, other = photograph("pants", 2), photograph("pants", 3)
     edited, _ = spliced(HONEST[name](image), other, (80, 90, 90, 110))

@@ -9,6 +9,7 @@ import pytest
 
 import dfindex
 from tests.checkout import shared_data
+from tests.marks import mostly_slow
 
 FAMILIES = shared_data / "near_dup"
 PHOTOS = shared_data / "photos_cc0" / "validation"
@@ -33,7 +34,7 @@ def index(tmp_path_factory: pytest.TempPathFactory) -> dfindex.Index:
 
 
 def edits() -> list[Any]:
-    """Return all edits; the quick suite tries every fourth."""
+    """Return all edits; the quick suite tries some."""
     if not FAMILIES.is_dir():
         return []
     paths = [
@@ -42,10 +43,7 @@ def edits() -> list[Any]:
         for path in sorted((FAMILIES / folder).iterdir())
         if path.suffix != ".md" and path != FAMILIES / original
     ]
-    return [
-        pytest.param(path, marks=[pytest.mark.slow] if number % 4 else [])
-        for number, path in enumerate(paths)
-    ]
+    return mostly_slow(paths, quick=3)
 
 
 @pytest.mark.parametrize("edit", edits(), ids=lambda path: f"{path.parent.name}/{path.name}")

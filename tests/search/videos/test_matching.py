@@ -86,6 +86,7 @@ def test_what_stands_still_is_not_called_reversed() -> None:
     assert not any(part.reversed for part in parts)
 
 
+@pytest.mark.slow
 def test_exchanged_the_same_parts_are_found() -> None:
     scene, other = scenery(60), scenery(60, seed=1)
     film, cut = shown(scene, 0, 60, 1.3), shown(scene, 20, 33, 0.5)
@@ -183,6 +184,7 @@ def searched(index: dfindex.Index, name: str, **options: bool) -> VideoSearchRes
     return index.search_video(CLIPS / f"{name}.mp4", 14, **options)
 
 
+@pytest.mark.slow
 @needs_shared
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("name", ["chair-19-sd-bar", "chair-20-sd-bar", "pattern-hd-no-bar"])

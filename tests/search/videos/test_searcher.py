@@ -70,6 +70,7 @@ def test_strangers_are_measured_against_other_files(index: dfindex.Index) -> Non
     np.testing.assert_allclose(null_scores(space).maxima, np.sort(similar.max(axis=1)), atol=1e-5)
 
 
+@pytest.mark.slow
 def test_pixels_tell_which_frames_are_altered(tmp_path: Path) -> None:
     scene, other = (np.asarray(photograph("hat", place).resize((640, 420))) for place in (0, 1))
 

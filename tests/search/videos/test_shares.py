@@ -211,6 +211,7 @@ def test_a_compilation_says_how_much_of_it_is_whose(films: Films) -> None:
     assert less.video.share_query == pytest.approx(15 / 60, abs=0.05)
 
 
+@pytest.mark.slow
 def test_parts_do_not_overlap_and_what_is_repeated_counts_each_time(films: Films) -> None:
     found = films.told("looped", "film")
     assert found.video.share_query == pytest.approx(1, abs=0.05)
@@ -235,6 +236,7 @@ def test_the_films_with_display_matrices_are_mirrored_copies(films: Films, b: st
     assert found.video.share_query > 0.95
 
 
+@pytest.mark.slow
 @needs_shared
 def test_the_film_of_high_dynamic_range_is_a_copy_and_not_altered(films: Films) -> None:
     found = films.told("hdr_pq.mp4", "ref.mp4")
@@ -242,6 +244,7 @@ def test_the_film_of_high_dynamic_range_is_a_copy_and_not_altered(films: Films) 
     assert found.video.share_query > 0.95
 
 
+@pytest.mark.slow
 def test_search_and_duplicates_say_the_same(tmp_path: Path) -> None:
     corpus = tmp_path / "corpus"
     corpus.mkdir()

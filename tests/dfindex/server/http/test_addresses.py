@@ -86,6 +86,7 @@ def asked(
     return answer, text
 
 
+@pytest.mark.slow
 def test_every_address_of_every_page_lies_below_the_root(behind: str, home: Path) -> None:
     number = ids(home)["00001.png"]
     pages = ["/", "/corpus", "/docs", "/duplicates?min_score=0.9", "/map", "/probes"]

@@ -11,6 +11,7 @@ import pytest
 
 from dfindex.server.settings import Role
 from tests.dfindex.server.test_hostile import answered
+from tests.marks import mostly_slow
 
 TOKEN = "editor-token-0123456789"
 HALF = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nX-Half: "
@@ -56,14 +57,17 @@ def seconds_until_closed(client: socket.socket, trickle: bytes = b"") -> float:
 
 @pytest.mark.parametrize(
     ("sent", "trickle"),
-    [
-        (b"", b""),
-        (b"G", b""),
-        (HALF, b""),
-        (HALF, b"x"),  # byte after byte
-        (get("/healthz"), b""),  # answered, and then silent
-        (get("/healthz") + HALF, b"x"),  # answered, and then half another
-    ],
+    mostly_slow(
+        [
+            (b"", b""),
+            (b"G", b""),
+            (HALF, b""),
+            (HALF, b"x"),  # byte after byte
+            (get("/healthz"), b""),  # answered, and then silent
+            (get("/healthz") + HALF, b"x"),  # answered, and then half another
+        ],
+        quick=4,
+    ),
 )
 def test_a_head_comes_in_time_or_not_at_all(
     listen: Listen, connect: Callable[[int, bytes], socket.socket], sent: bytes, trickle: bytes
@@ -110,6 +114,7 @@ def test_those_who_do_not_take_their_answer_give_way(
         assert answered(connect(port, get("/healthz")))[0] == 200
 
 
+@pytest.mark.slow
 def test_a_body_that_was_answered_is_not_read_to_its_end(
     listen: Listen, connect: Callable[[int, bytes], socket.socket]
 ) -> None:

@@ -399,6 +399,7 @@ def test_requests_that_come_together_share_a_pass(
     assert max(sizes) > 1
 
 
+@pytest.mark.slow
 def test_the_map_shows_what_a_probe_says_once_it_is_applied(client: TestClient, home: Path) -> None:
     def drawn() -> Any:
         answer = client.get("/api/v1/map")

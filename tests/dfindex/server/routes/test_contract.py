@@ -68,6 +68,7 @@ def asked(application: Any) -> Iterator[TestClient]:
         yield client
 
 
+@pytest.mark.slow
 @settings(
     max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )

@@ -15,6 +15,7 @@ from indexer.media.files import Limits
 from indexer.media.videos.frames import Sampling, sampled
 from indexer.media.videos.opening import open_video
 from indexer.types import Reason
+from tests.marks import mostly_slow
 from tests.videos import SIZE, clip, number_of, numbered, steady, uneven
 
 B_FRAMES = {"bf": "3", "g": "48", "crf": "20", "preset": "veryfast", "sc_threshold": "0"}
@@ -55,7 +56,7 @@ CASES = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", mostly_slow(CASES, quick=5))
 def test_twelve_of_twelve_frames_are_exact(name: str, tmp_path: Path) -> None:
     times, options = CASES[name]
     path = clip(tmp_path / name, times, **options)
@@ -166,6 +167,7 @@ def test_limits_hold(tmp_path: Path) -> None:
     assert late.value.reason is Reason.TIMEOUT
 
 
+@pytest.mark.slow
 def test_exactness_costs_at_most_a_fifth_more_than_bare_seeks(tmp_path: Path) -> None:
     count, size = 600, (640, 360)
     path = clip(tmp_path / "a.mp4", steady(count), size=size,

@@ -21,6 +21,7 @@ from indexer.store.maintenance.repair import repair
 from indexer.store.reader import IndexReader
 from indexer.store.writer import IndexWriter
 from tests.fake_encoder import MeanColour
+from tests.marks import mostly_slow
 from tests.pictures import corpus, picture
 
 FILES = 12
@@ -91,7 +92,9 @@ def lose_all(index: Path) -> None:
     forget_the_ledger(index)
 
 
-@pytest.mark.parametrize("harm", [nothing, forget_the_ledger, lose_both_catalogs])
+@pytest.mark.parametrize(
+    "harm", mostly_slow([nothing, forget_the_ledger, lose_both_catalogs], quick=1)
+)
 def test_what_a_compaction_dropped_stays_dropped(case: Path, harm: Callable[[Path], None]) -> None:
     """Removed, compacted, killed before the old segments were deleted, repaired."""
     index, gone = case / "index", sorted((case / "corpus").iterdir())[:5]
@@ -168,7 +171,7 @@ def test_without_catalog_and_ledger_only_what_is_in_the_corpus_comes_back(tmp_pa
     assert sorted(known(index)) == [one.name for one in files[2:]]
 
 
-@pytest.mark.parametrize("harm", [nothing, lose_both_catalogs, lose_all])
+@pytest.mark.parametrize("harm", mostly_slow([nothing, lose_both_catalogs, lose_all], quick=1))
 def test_a_changed_file_keeps_its_new_content(case: Path, harm: Callable[[Path], None]) -> None:
     index, file = case / "index", case / "corpus" / "00003.png"
     before = segments(index)
@@ -216,7 +219,7 @@ def test_segments_wait_for_the_readers_of_older_generations(case: Path) -> None:
         assert not old & set(segments(index))
 
 
-@pytest.mark.parametrize("pattern", ["*.cls", "*.patch", "*.ids", "*.points"])
+@pytest.mark.parametrize("pattern", mostly_slow(["*.cls", "*.patch", "*.ids", "*.points"], quick=2))
 def test_what_may_not_be_read_is_no_damage(
     case: Path, pattern: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -294,6 +297,7 @@ def flip_in_an_index(file: Path) -> None:
     raise AssertionError("no block of an index found")
 
 
+@pytest.mark.slow
 def test_a_flip_in_an_index_block_is_seen_and_mended(case: Path) -> None:
     index = case / "index"
     with IndexWriter(index) as writer:
@@ -312,6 +316,7 @@ def test_a_flip_in_an_index_block_is_seen_and_mended(case: Path) -> None:
         assert reader.catalog.query("SELECT sha256, label FROM labels") == [(content, "fake")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("where", ["name", "index"])
 def test_segments_that_were_exchanged_are_seen(case: Path, tmp_path: Path, where: str) -> None:
     index = case / "index"
