@@ -22,6 +22,8 @@ demo: $(VENV)/.installed
 	done
 	@echo; echo "Reports: $(QUERIES:%=$(DEMO)/%.html)"
 
+# Compiled modules are kept: hundreds of processes are started, and each would compile them again.
+test: export PYTHONDONTWRITEBYTECODE :=
 test: $(VENV)/.installed-dev lint types
 	$(BIN)/pytest -n auto --dist loadfile $(PYTEST_ARGS)
 

@@ -8,11 +8,13 @@ from pathlib import Path
 import click
 
 from dfindex.cli.options import as_json, encoder_options, print_json
+from dfindex.own_packages import find_benchmarks
 
 
 @click.group()
 def bench() -> None:
     """Measure dfindex on this machine, with the baselines in the same run."""
+    find_benchmarks()
 
 
 @bench.command()

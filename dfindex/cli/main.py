@@ -105,10 +105,13 @@ def _explained(error: Exception) -> int:
 
 
 def _words(error: Exception, folder: Path | None) -> str:
+    from dfindex.extras import missing
     from indexer.disk import described
     from indexer.errors import DfindexError
 
     match error:
+        case ModuleNotFoundError() if words := missing(error):
+            return words
         case DfindexError():
             return str(error)
         case OutputError():

@@ -110,6 +110,7 @@ def test_what_is_decided_stands_above_the_pixels(index: Path, corpus: Path) -> N
     assert len(json.loads(run(index, "decide", "--json").stdout)) == 1
 
 
+@pytest.mark.slow
 def test_pictures_called_the_same_share_a_group_and_a_group_never_holds_a_denied_pair(
     index: Path, corpus: Path
 ) -> None:

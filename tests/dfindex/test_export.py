@@ -73,6 +73,7 @@ def test_vectors_are_in_step_with_their_table(home: Path) -> None:
     assert [row["label"] for row in rows].count("fake") == 1
 
 
+@pytest.mark.slow
 def test_a_map_is_one_page_that_needs_nothing_else(home: Path) -> None:
     path = home / "map.html"
     assert "20 samples" in run(home, "map", "--out", path, "--thumbnails")

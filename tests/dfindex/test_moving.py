@@ -84,6 +84,7 @@ def test_a_renamed_case_gives_the_same_findings(run: Run, case: Path) -> None:
     assert findings(run, renamed) == before
 
 
+@pytest.mark.slow
 def test_a_copy_stands_for_itself_whatever_becomes_of_the_original(run: Run, case: Path) -> None:
     before = findings(run, case)
     copy = shutil.copytree(case, case.with_name("copy"))

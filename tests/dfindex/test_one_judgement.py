@@ -160,6 +160,7 @@ def test_a_report_needs_no_file_again(spliced: tuple[Path, Path], tmp_path: Path
     assert page.count("data:image/jpeg;base64,") == 1 + 2 + 1
 
 
+@pytest.mark.slow
 def test_what_is_kept_of_a_search_is_small(spliced: tuple[Path, Path], tmp_path: Path) -> None:
     query, original = spliced
     with dfindex.build([original], index=tmp_path / "index", encoder=NAME, workers=1) as index:

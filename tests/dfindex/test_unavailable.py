@@ -135,6 +135,7 @@ def test_a_report_shows_files_whose_names_are_no_text(answered: Run, tmp_path: P
     assert groups.count("data:image/jpeg;base64,") == 2
 
 
+@pytest.mark.slow
 def test_duplicates_say_which_files_are_gone(answered: Run, corpus: Path, tmp_path: Path) -> None:
     shutil.copy("query.jpg", corpus / "copy.jpg")
     answered("build", corpus, "--encoder", NAME, "--workers", 1)
@@ -164,6 +165,7 @@ def test_duplicates_say_which_files_are_gone(answered: Run, corpus: Path, tmp_pa
     assert "its file could not be opened: gone" in (tmp_path / "page.html").read_text()
 
 
+@pytest.mark.slow
 def test_of_films_it_is_said_too(answered: Run, tmp_path: Path) -> None:
     root = tmp_path / "films"
     root.mkdir()
@@ -187,6 +189,7 @@ def test_of_films_it_is_said_too(answered: Run, tmp_path: Path) -> None:
         assert all(one.match is None for one in stored.hits)
 
 
+@pytest.mark.slow
 def test_a_film_is_drawn_whatever_it_is_called(answered: Run, tmp_path: Path) -> None:
     root = tmp_path / "films"
     root.mkdir()

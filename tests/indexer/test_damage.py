@@ -186,6 +186,7 @@ def test_repair_mends_what_can_be_and_says_what_is_lost(
         assert got == expected
 
 
+@pytest.mark.slow
 def test_both_catalogs_lost_are_rebuilt_from_the_segments(index: Path, built: Path) -> None:
     expected = everything(index)
     for name in ("catalog.duckdb", "published/catalog.duckdb"):
@@ -314,6 +315,7 @@ def logits(index: Path) -> np.ndarray:
     return found
 
 
+@pytest.mark.slow
 def test_a_flipped_bit_of_what_a_head_read_is_noticed_and_mended(headed: Path, built: Path) -> None:
     expected = logits(headed)
     assert len(expected) == FILES

@@ -27,6 +27,7 @@ def exhaustive(vectors: np.ndarray, k: int) -> np.ndarray:
     return -np.sort(-similarity, axis=1)[:, :k]
 
 
+@pytest.mark.slow
 def test_neighbours_are_those_of_exhaustive_search(tmp_path: Path) -> None:
     with opened(tmp_path) as index:
         found = project(index.space())
@@ -66,6 +67,7 @@ def test_a_kept_map_is_used_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert len(np.unique(first.clusters)) == first.clusters.max() + 1
 
 
+@pytest.mark.slow
 def test_a_damaged_map_is_drawn_again(tmp_path: Path) -> None:
     kept = tmp_path / "map.npz"
     with opened(tmp_path) as index:

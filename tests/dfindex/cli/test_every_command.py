@@ -180,6 +180,7 @@ def reading() -> list[Command]:
     return [one for one in COMMANDS if one.indexed and not one.writes and one.line[:5] != SERVES]
 
 
+@pytest.mark.slow
 def test_a_folder_that_is_no_index_is_refused_and_left_as_it_is(case: Path, tmp_path: Path) -> None:
     corpus(tmp_path / "holiday", 2)
     (tmp_path / "file").write_text("no folder")
@@ -267,6 +268,7 @@ def test_a_read_only_disk_below_the_index_is_told(case: Path, tmp_path: Path) ->
         assert files_in(disk) == before
 
 
+@pytest.mark.slow
 def test_an_output_that_cannot_be_written_is_told(case: Path, tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()
     for out in ("nowhere/out.png", "folder", "/dev/full", "/dev/null", "/proc/out.png"):

@@ -97,6 +97,7 @@ def ids_by_path(run: Run, root: Path) -> dict[str, int]:
     return {hit["sample"]["path"]: hit["sample"]["id"] for hit in found["hits"]}
 
 
+@pytest.mark.slow
 def test_scores_filter_a_search(run: Run, labelled: Path) -> None:
     query = labelled / "00.png"
     assert run("probe", "train", "paint", "--method", "lda").exit_code == 0
@@ -119,6 +120,7 @@ def test_scores_filter_a_search(run: Run, labelled: Path) -> None:
     assert "1 came later" in stale.stderr
 
 
+@pytest.mark.slow
 def test_a_patch_probe_shows_where(run: Run, labelled: Path, tmp_path: Path) -> None:
     from dfindex.explanation.saving import explain_to
     from tests.fake_encoder import MeanColour
@@ -193,6 +195,7 @@ def test_names_differ_by_their_capitals(run: Run, labelled: Path) -> None:
     assert found.exit_code == 1, found.output  # both call the same pictures fake
 
 
+@pytest.mark.slow
 def test_episodes_print_every_head(run: Run, labelled: Path, tmp_path: Path) -> None:
     report = tmp_path / "shots.html"
     arguments = ("--shots", "1,3", "--queries", 5, "--episodes", 4)
@@ -238,6 +241,7 @@ def test_only_real_pictures_make_a_probe_of_the_strange(run: Run, labelled: Path
     assert verdict["probability"] > 0.9
 
 
+@pytest.mark.slow
 def test_near_duplicates_are_found_by_their_pixels(run: Run, tmp_path: Path) -> None:
     from dfindex.probing.probes import Prober
     from tests.benchmarks.pictures import opened, photographs

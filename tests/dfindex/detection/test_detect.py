@@ -77,6 +77,7 @@ def test_detect_gives_the_sigmoid_of_the_models_own_logit(
     }
 
 
+@pytest.mark.slow
 def test_what_is_in_the_index_is_not_read_again(run: Run, model: Path, photos: list[Path]) -> None:
     fresh = rows(run("detect", *photos, "--encoder", model, "--precision", "fp32", "--json"))
     built = run("build", photos[0].parent, "--encoder", model, "--precision", "fp32")
@@ -223,6 +224,7 @@ def test_views_average_the_centre_and_the_corners(run: Run, tmp_path: Path, mode
     assert logits is not None and abs(row["logit"] - logits.mean()) < 1e-5
 
 
+@pytest.mark.slow
 def test_a_threshold_is_measured_on_real_pictures_of_the_users_own(
     run: Run, tmp_path: Path, model: Path
 ) -> None:

@@ -66,6 +66,7 @@ def test_a_page_shows_its_own_pixels(tmp_path: Path) -> None:
     assert np.array_equal(shown[3], photograph("shoes", 3))
 
 
+@pytest.mark.slow
 def test_the_picture_of_a_fax_is_found_on_its_second_page(answered: Run) -> None:
     if not CASES.is_dir():
         pytest.skip("the shared cases are not beside this checkout")

@@ -210,6 +210,7 @@ def test_who_goes_away_is_not_worked_for(port: int, slow: bytes) -> None:
     assert metric(port, line) == 2
 
 
+@pytest.mark.slow
 def test_who_comes_after_one_that_went_away_is_answered(
     port: int, slow: bytes, tmp_path: Path
 ) -> None:

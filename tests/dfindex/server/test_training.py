@@ -43,6 +43,7 @@ def probes(client: TestClient) -> list[str]:
     return [one["name"] for one in client.get("/api/v1/probes").json()["probes"]]
 
 
+@pytest.mark.slow
 def test_labels_do_not_wait_for_training(
     client: TestClient, home: Path, slow_training: threading.Event
 ) -> None:
@@ -63,6 +64,7 @@ def test_labels_do_not_wait_for_training(
     assert found["total"] == 24
 
 
+@pytest.mark.slow
 def test_training_that_takes_long_is_kept_all_the_same(
     serve: Serve, home: Path, slow_training: threading.Event
 ) -> None:

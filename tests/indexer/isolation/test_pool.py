@@ -366,6 +366,7 @@ def is_format(name: str, formats: tuple[str, ...]) -> bool:
     return name.rsplit(".", 1)[-1].upper().replace("JPG", "JPEG") in formats
 
 
+@pytest.mark.slow
 def test_a_bomb_within_the_limit_fits_into_memory_or_is_too_large(tmp_path: Path) -> None:
     write_png(tmp_path / "thin.png", 15_000_000, 3, colour_type=6, bands=4)
     picture(1).save(tmp_path / "x.png")

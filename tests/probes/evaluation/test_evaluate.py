@@ -120,6 +120,7 @@ def test_near_duplicates_across_the_split_are_removed_counted_and_named() -> Non
     assert not {2, 4, 62} & set(found.ids.tolist())
 
 
+@pytest.mark.slow
 def test_a_codec_cue_is_named() -> None:
     data = dataset(halves(60), lead=0.0)
 

@@ -127,6 +127,7 @@ def films(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Films]:
         yield Films(tmp_path_factory.mktemp("films"), reader)
 
 
+@pytest.mark.slow
 def test_a_title_card_of_a_tenth_makes_no_copy(films: Films) -> None:
     found = films.told("titled", "other titled")
     assert found.verdict is Verdict.SIMILAR
@@ -228,7 +229,7 @@ def test_the_films_that_share_black_are_no_copies(films: Films, b: str) -> None:
 
 
 @needs_shared
-@pytest.mark.parametrize("b", [slow("hflip.mp4"), slow("vflip.mp4"), "transpose.mp4"])
+@pytest.mark.parametrize("b", [slow("hflip.mp4"), slow("vflip.mp4"), slow("transpose.mp4")])
 def test_the_films_with_display_matrices_are_mirrored_copies(films: Films, b: str) -> None:
     found = films.told("ref.mp4", b)
     assert found.verdict is Verdict.COPY

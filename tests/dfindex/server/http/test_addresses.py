@@ -178,6 +178,7 @@ def test_head_is_answered_wherever_get_is(client: TestClient, home: Path) -> Non
     assert 'method="HEAD",route="/api/v1/status"' in client.get("/metrics").text
 
 
+@pytest.mark.slow
 def test_pages_of_duplicates_keep_what_they_were_asked_for(serve: Serve, tmp_path: Path) -> None:
     (tmp_path / "pairs").mkdir()
     for seed in range(25):

@@ -245,6 +245,7 @@ def test_an_answer_by_id_that_takes_too_long_is_said_so(serve: Serve, home: Path
     jsonschema.validate(answer.json(), ERROR)
 
 
+@pytest.mark.slow
 def test_a_writer_elsewhere_is_waited_for_and_then_a_conflict(serve: Serve, home: Path) -> None:
     from indexer.store.writer import IndexWriter
 
@@ -274,6 +275,7 @@ def test_a_new_generation_is_seen_without_a_restart(client: TestClient, home: Pa
     assert Path(answer.json()["hits"][0]["sample"]["path"]) == home / "more" / "00001.png"
 
 
+@pytest.mark.slow
 def test_no_request_fails_while_a_build_runs(client: TestClient, home: Path) -> None:
     corpus(home / "more", 40, first_seed=600)
     number = ids(home)["00001.png"]

@@ -75,6 +75,7 @@ def test_segments_stay_few_and_their_vectors_the_same(writer: IndexWriter) -> No
     np.testing.assert_array_equal([found[path] for path in sorted(found)], once)
 
 
+@pytest.mark.slow
 def test_what_was_removed_does_not_gather(writer: IndexWriter) -> None:
     for number in range(40):
         commit(writer, number)

@@ -124,6 +124,7 @@ def test_a_removal_holds_although_no_catalog_is_left(case: Path) -> None:
         }
 
 
+@pytest.mark.slow
 def test_a_removal_holds_although_older_catalogs_were_put_back(case: Path) -> None:
     """As from a backup, after a compaction and a further build."""
     index = case / "index"
@@ -160,6 +161,7 @@ def test_no_writer_starts_anew_where_only_the_catalogs_are_gone(case: Path) -> N
     assert add(index, case / "corpus") == 0
 
 
+@pytest.mark.slow
 def test_without_catalog_and_ledger_only_what_is_in_the_corpus_comes_back(tmp_path: Path) -> None:
     index, files = tmp_path / "index", corpus(tmp_path / "corpus", FILES)
     add(index, tmp_path / "corpus")
@@ -340,6 +342,7 @@ def test_segments_that_were_exchanged_are_seen(case: Path, tmp_path: Path, where
     assert sum(int(one.split()[0]) for one in lost) == add(index, case / "corpus")
 
 
+@pytest.mark.slow
 def test_labels_outlive_the_loss_of_all_other_tables(case: Path) -> None:
     """Both catalogs have a damaged block of rows, not the same table's."""
     index = case / "index"
