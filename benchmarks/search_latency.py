@@ -1,4 +1,4 @@
-"""Measure a search: its time in parts, verified and not, and what strangers are taken for."""
+"""Measure a search: its time in parts, verified and not, and what negatives are taken for."""
 
 from __future__ import annotations
 
@@ -80,10 +80,10 @@ def run(
     seed: int,
     tell: Callable[[str], None] = lambda step: None,
 ) -> SearchReport:
-    """Index photographs, search for attacked ones and for strangers.
+    """Index photographs, search for attacked ones and for non-matching ones.
 
-    Every attack is made of ``rounds`` pictures. Strangers are photographs that are not in
-    the index; raise UsageError where there are too few.
+    Every attack is made of ``rounds`` pictures. Non-matching ones (``strangers``) are photographs
+    that are not in the index; raise UsageError where there are too few.
     """
     chosen = choose(
         photos, references=pictures, originals=rounds, distractors=max(2, rounds), seed=seed
@@ -101,7 +101,7 @@ def run(
             tell(f"{len(asked)} searches, verified and not")
             verified = [searcher.search(query) for query, _ in asked]
             unverified = [searcher.search(query, verify=False) for query, _ in asked]
-            tell(f"{len(unseen)} strangers")
+            tell(f"{len(unseen)} non-matching pictures")
             wrong = [pair for path in unseen for pair in _taken_for_copies(searcher, path)]
     first = [_is_first(result, path) for result, (_, path) in zip(verified, asked, strict=True)]
     return SearchReport(

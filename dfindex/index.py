@@ -111,7 +111,8 @@ class Index(Closing):
         """Group the near-duplicates among the images, or among those that meet a filter.
 
         Only pairs at least ``min_score`` near are looked at; without it, those that are nearer
-        than strangers or share keypoints. Raise FilterError where the filter makes no sense.
+        than non-matching ones or share keypoints. Raise FilterError where the filter makes no
+        sense.
         """
         from search.duplicates.groups import find_duplicates
         from search.restriction import allowed_ids

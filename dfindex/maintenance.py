@@ -1,4 +1,4 @@
-"""Change an index that is there: remove, compact, mend, label."""
+"""Change an index that is there: remove, compact, repair, label."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ def empty_quarantine(index: Path) -> int:
 
 
 def doctor(index: Path, *, repair: bool, every_file: bool = False) -> Examination:
-    """Check an index and whether its files are there, and mend the index where ``repair``.
+    """Check an index and whether its files are there, and repair the index where ``repair``.
 
     Files are compared by size and time, those of another time by SHA-256; all by SHA-256 with
     ``every_file``.
@@ -123,11 +123,11 @@ def doctor(index: Path, *, repair: bool, every_file: bool = False) -> Examinatio
     from dfindex.head_check import check_heads
     from dfindex.kept_check import check_kept
     from indexer.store.maintenance.examination import examine
-    from indexer.store.maintenance.repair import repair as mend
+    from indexer.store.maintenance.repair import repair as repaired
 
     if not IndexFolder(index).exists():
         raise IndexNotFoundError(f"there is no index at {index}; build one with dfindex build")
-    result = mend(index) if repair else examine(index)
+    result = repaired(index) if repair else examine(index)
     check_kept(index, result, repair=repair)
     check_heads(index, result)
     result.files = _read_files(index, every=every_file)

@@ -1,4 +1,4 @@
-"""JSON that a stranger wrote: a regular file of bounded size, finite numbers, each name once."""
+"""JSON from outside: a regular file of bounded size, finite numbers, each name once."""
 
 from __future__ import annotations
 

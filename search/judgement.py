@@ -23,7 +23,7 @@ from search.verification.compare import Comparison
 # a copy in the corpus has one that scores as high.
 SIMILAR_FPR = 0.01
 SIMILAR_AT_LEAST = 0.9  # where the corpus is too small to tell
-SIMILAR_VOTES = 10.0  # of keypoints: few strangers reach as many
+SIMILAR_VOTES = 10.0  # of keypoints: few non-matching pictures reach as many
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Found:
 
 
 class Judge:
-    """Judges candidates by the corpus's own strangers, by pixels, and by what people decided."""
+    """Judges candidates by the corpus's own negatives, by pixels, and by what people decided."""
 
     def __init__(self, catalog: Catalog, space: Space) -> None:
         self._catalog, self._space = catalog, space
@@ -97,7 +97,7 @@ class Judge:
     def _unverified(self, score: float, votes: float) -> tuple[Verdict, float]:
         """Return what the candidate stage alone can say: a confidence from 0 to 0.5.
 
-        Half of it is the share of strangers that the score is above, half the keypoints' votes.
+        Half of it is the share of negatives that the score is above, half the keypoints' votes.
         """
         similar = score >= self.similar_from or votes >= SIMILAR_VOTES
         maxima = self._null.maxima
@@ -134,6 +134,6 @@ class Judge:
 
     @cached_property
     def similar_from(self) -> float:
-        """The score from which few strangers are as near."""
+        """The score from which few non-matching pictures are as near."""
         bound = self._null.threshold(SIMILAR_FPR)
         return SIMILAR_AT_LEAST if bound is None else bound

@@ -26,7 +26,7 @@ SOFTNESS = 40.0  # bits: how fast a pair's weight falls
 OCTAVES, DEGREES, PLACE = 1.0, 30.0, 0.12  # of a bin; the place in the sample's longest sides
 COUNT = 1200  # keypoints of a query: more than a sample keeps, since the copy may be a part of it
 FEWEST = 1.0  # votes: less is one pair's, which is chance
-WORTH = 3.0  # votes that make a sample worth a look: most strangers have fewer
+WORTH = 3.0  # votes that make a sample worth a look: most non-matching pictures have fewer
 
 
 def query_keypoints(image: Image.Image) -> tuple[Keypoints, Keypoints]:

@@ -99,7 +99,7 @@ def search(
     precision: str,
     as_json: bool,
 ) -> None:
-    """Time searches, verified and not, and count the strangers that are called copies.
+    """Time searches, verified and not, and count the non-matching pictures that are called copies.
 
     PHOTOS is a folder with test/, validation/ and train/. Each attack is made of ROUNDS pictures.
     """

@@ -72,7 +72,7 @@ def relocate(old: Path, new: Path, dry_run: bool, force: bool, index: Path, as_j
 
 @click.command()
 @index_option
-@click.option("--repair", is_flag=True, help="Mend what can be mended.")
+@click.option("--repair", is_flag=True, help="Repair what can be repaired.")
 @click.option("--files", is_flag=True, help="Compare every corpus file by SHA-256.")
 @click.option(
     "--take-back", type=int, metavar="N", help="Put what lies in quarantine N where it was."

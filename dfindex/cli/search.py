@@ -35,7 +35,9 @@ if TYPE_CHECKING:
 @click.option("--space", metavar="NAME", help="Which space, where there are several.")
 @click.option("--where", metavar="EXPR", help="Only samples with: label = 'fake' and width > 400.")
 @click.option("--min-score", type=float, help="Drop hits of a lower score.")
-@click.option("--max-fpr", type=float, help="Drop hits that this share of strangers would reach.")
+@click.option(
+    "--max-fpr", type=float, help="Drop hits that this share of non-matching pictures would reach."
+)
 @click.option("--verify/--no-verify", default=True, help="Compare the pixels of the nearest.")
 @report_option
 @frames_folder_flag

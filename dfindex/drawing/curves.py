@@ -19,15 +19,15 @@ INK, ACCENT, FAINT = "#16191d", "#0b6a9c", "#9aa4b0"
 
 
 def roc_plot(found: Evaluation) -> str:
-    """Draw how many fakes are found for how many real pictures accused."""
+    """Draw how many fakes are found for how many false positives."""
 
     def draw(axes: Any) -> None:
         curve = RocCurve.of(found.y, found.probabilities)
         low, high = found.ci95["auc"]
-        label = f"AUC {found.figures['auc']:.3f} ({low:.3f} to {high:.3f})"
+        label = f"AUC {found.metrics['auc']:.3f} ({low:.3f} to {high:.3f})"
         axes.plot([0, 1], [0, 1], color=FAINT, linewidth=1)
         axes.plot(curve.false_positives, curve.true_positives, color=ACCENT, label=label)
-        axes.set(xlabel="real pictures accused", ylabel="fakes found", title="ROC")
+        axes.set(xlabel="false positive rate", ylabel="fakes found", title="ROC")
         axes.legend(loc="lower right", frameon=False)
 
     return _drawn(draw)
@@ -42,7 +42,7 @@ def reliability_plot(found: Evaluation) -> str:
         )
         axes.plot([0, 1], [0, 1], color=FAINT, linewidth=1)
         axes.scatter(said, seen, s=15 + 120 * counts / counts.max(), color=ACCENT)
-        title = f"Reliability, calibration error {found.figures['ece']:.3f}"
+        title = f"Reliability, calibration error {found.metrics['ece']:.3f}"
         axes.set(xlabel="probability said", ylabel="share that came true", title=title)
         axes.set(xlim=(-0.03, 1.03), ylim=(-0.03, 1.03))
 

@@ -305,7 +305,7 @@ def _threshold(found: Evaluation | None, detector: Detector, max_fpr: float) -> 
 def _figures(found: Evaluation) -> dict[str, Any]:
     return {
         "unseen": found.n_test,
-        "figures": found.figures,
+        "figures": found.metrics,
         "ci95": {name: list(bounds) for name, bounds in found.ci95.items()},
         "split": found.split,
         "findings": list(found.leakage.findings),

@@ -49,12 +49,12 @@ def fetch(
     out, the newest is looked up once and noted. Raise WeightsError where size or SHA-256 are not
     the published ones: then nothing becomes loadable.
     """
-    folder = model_cache.shelf_of(entry.name)
-    note = model_cache.read_note(folder)
-    if note is not None and from_folder is None and revision in (None, note.revision):
-        return _checked(entry, folder, note.revision)
+    folder = model_cache.cache_folder(entry.name)
+    manifest = model_cache.read_manifest(folder)
+    if manifest is not None and from_folder is None and revision in (None, manifest.revision):
+        return _checked(entry, folder, manifest.revision)
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / model_cache.NOTE).unlink(missing_ok=True)
+    (folder / model_cache.MANIFEST).unlink(missing_ok=True)
     if from_folder is not None:
         _take(entry, from_folder, folder)
         return _checked(entry, folder, entry.revision)
@@ -72,8 +72,8 @@ def check(entry: EncoderEntry, folder: Path) -> str:
 
     Raise WeightsError, with what was expected and got, where they differ.
     """
-    path, note = folder / WEIGHTS_FILE, model_cache.read_note(folder)
-    expected_bytes = entry.weights_bytes or (note.weights_bytes if note else None)
+    path, manifest = folder / WEIGHTS_FILE, model_cache.read_manifest(folder)
+    expected_bytes = entry.weights_bytes or (manifest.weights_bytes if manifest else None)
     size = path.stat().st_size
     if expected_bytes is not None and size != expected_bytes:
         raise WeightsError(
@@ -82,7 +82,7 @@ def check(entry: EncoderEntry, folder: Path) -> str:
         )
     read_header(path)
     sha256 = file_sha256(path)
-    expected = entry.weights_sha256 or (note.weights_sha256 if note else None)
+    expected = entry.weights_sha256 or (manifest.weights_sha256 if manifest else None)
     if expected is not None and sha256 != expected:
         raise WeightsError(
             f"{entry.name}: expected weights with SHA-256 {expected}, got {sha256} in "
@@ -96,9 +96,9 @@ def _checked(entry: EncoderEntry, folder: Path, revision: str | None) -> Fetched
     if entry.layout is not Layout.CLIP:
         describe_folder(folder, Options(), None if entry.layout is Layout.CUSTOM else entry)
     size = (folder / WEIGHTS_FILE).stat().st_size
-    model_cache.write_note(
+    model_cache.write_manifest(
         folder,
-        model_cache.Note(
+        model_cache.Manifest(
             source=entry.source, revision=revision, weights_sha256=sha256, weights_bytes=size
         ),
     )

@@ -20,13 +20,13 @@ def recording(modules: Iterable[nn.Module]) -> Iterator[list[Any]]:
     outputs: list[Any] = []
     listener = get_ident()
 
-    def hear(_module: nn.Module, _inputs: Any, output: Any) -> None:
+    def record(_module: nn.Module, _inputs: Any, output: Any) -> None:
         if get_ident() == listener:
             outputs.append(output)
 
     with ExitStack() as stack:
         for module in modules:
-            handle = module.register_forward_hook(hear)
+            handle = module.register_forward_hook(record)
             stack.callback(handle.remove)
         yield outputs
 

@@ -14,11 +14,11 @@ from indexer.encoders.weights import WEIGHTS_FILE
 from indexer.store.durable import replace_file
 
 ENVIRONMENT = "DFINDEX_MODELS"
-NOTE = "fetched.json"
+MANIFEST = "fetched.json"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Note:
+class Manifest:
     """Which revision was fetched from where, with the size and SHA-256 its weights had."""
 
     source: str
@@ -36,31 +36,31 @@ def models_home() -> Path:
     return Path(cache) / "dfindex" / "models"
 
 
-def shelf_of(name: str) -> Path:
+def cache_folder(name: str) -> Path:
     """Return the folder an encoder of this name is fetched into."""
     return models_home() / re.sub(r"[^A-Za-z0-9._-]+", "--", name)
 
 
 def on_disk(entry: EncoderEntry) -> Path | None:
     """Return the folder of a fetched encoder, or where huggingface_hub keeps its revision."""
-    shelf = shelf_of(entry.name)
-    if (shelf / NOTE).is_file() and (shelf / WEIGHTS_FILE).is_file():
-        return shelf
+    folder = cache_folder(entry.name)
+    if (folder / MANIFEST).is_file() and (folder / WEIGHTS_FILE).is_file():
+        return folder
     from huggingface_hub import try_to_load_from_cache
 
     found = try_to_load_from_cache(entry.source, WEIGHTS_FILE, revision=entry.revision)
     return Path(found).parent if isinstance(found, str) else None
 
 
-def write_note(folder: Path, note: Note) -> None:
-    """Note what was fetched; a folder without a note is an unfinished one."""
-    told = json.dumps(asdict(note), indent=1).encode()
-    replace_file(folder / NOTE, lambda file: file.write(told))
+def write_manifest(folder: Path, manifest: Manifest) -> None:
+    """Write down what was fetched; a folder without a manifest is an unfinished one."""
+    told = json.dumps(asdict(manifest), indent=1).encode()
+    replace_file(folder / MANIFEST, lambda file: file.write(told))
 
 
-def read_note(folder: Path) -> Note | None:
+def read_manifest(folder: Path) -> Manifest | None:
     """Return what was noted, or None."""
     try:
-        return Note(**untrusted_json.read(folder / NOTE))
+        return Manifest(**untrusted_json.read(folder / MANIFEST))
     except (OSError, ValueError, TypeError):
         return None

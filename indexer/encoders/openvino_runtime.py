@@ -17,7 +17,7 @@ from indexer.quiet import quiet
 from indexer.types import EncoderSpec, Features, Float32, Head, UInt8
 
 if TYPE_CHECKING:
-    from indexer.encoders.parts import Anatomy
+    from indexer.encoders.parts import ModelParts
 
 HINTS = {"fp32": "f32", "bf16": "bf16"}
 
@@ -75,7 +75,7 @@ class OpenVinoViT:
 class _Reading(nn.Module):
     """What is converted: pixels to the class token and the patch tokens."""
 
-    def __init__(self, model: nn.Module, parts: Anatomy) -> None:
+    def __init__(self, model: nn.Module, parts: ModelParts) -> None:
         super().__init__()
         self.model = model  # so that the weights are found
         self._parts = parts
@@ -85,7 +85,7 @@ class _Reading(nn.Module):
         return self._parts.pool(tokens), tokens[:, self._parts.prefix :]
 
 
-def _compiled(parts: Anatomy, spec: EncoderSpec, precision: str) -> Any:
+def _compiled(parts: ModelParts, spec: EncoderSpec, precision: str) -> Any:
     import openvino
 
     size = spec.preset.size

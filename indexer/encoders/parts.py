@@ -13,7 +13,7 @@ from indexer.errors import EncoderError
 
 
 @dataclass(frozen=True, kw_only=True)
-class Anatomy:
+class ModelParts:
     """The parts that hooks hold on to.
 
     ``run`` computes tokens from pixels, behind the final ``norm``, and stops before the head;
@@ -32,7 +32,7 @@ class Anatomy:
     eager: Callable[[], AbstractContextManager[None]]
 
 
-def dissect(model: nn.Module) -> Anatomy:
+def find_parts(model: nn.Module) -> ModelParts:
     """Return the parts of a Hugging Face `ViTForImageClassification` or a timm ViT."""
     if hasattr(model, "vit") and hasattr(model, "classifier"):
         return _hugging_face(model)
@@ -46,10 +46,10 @@ def dissect(model: nn.Module) -> Anatomy:
     )
 
 
-def _hugging_face(model: Any) -> Anatomy:
+def _hugging_face(model: Any) -> ModelParts:
     tower = model.vit
     blocks, maps = _blocks_and_maps(tower)
-    return Anatomy(
+    return ModelParts(
         blocks=blocks,
         norm=tower.layernorm,
         head=model.classifier if isinstance(model.classifier, nn.Linear) else None,
@@ -82,7 +82,7 @@ def _class_token(tokens: Tensor) -> Tensor:
     return tokens[:, 0]
 
 
-def _hugging_face_backbone(model: Any) -> Anatomy:
+def _hugging_face_backbone(model: Any) -> ModelParts:
     """Take apart DINOv2, DINOv3, CLIP and SigLIP towers: no head of ours, norms in many places."""
     tower = getattr(model, "vision_model", model)
     blocks, maps = _blocks_and_maps(tower)
@@ -99,7 +99,7 @@ def _hugging_face_backbone(model: Any) -> Anatomy:
         return norm(tokens) if clip else tokens
 
     registers = int(getattr(model.config, "num_register_tokens", 0) or 0)
-    return Anatomy(
+    return ModelParts(
         blocks=blocks,
         norm=norm,
         head=None,
@@ -121,10 +121,10 @@ def _eager_hugging_face(model: Any) -> Iterator[None]:
         model.set_attn_implementation(before)
 
 
-def _timm(model: Any) -> Anatomy:
+def _timm(model: Any) -> ModelParts:
     head = model.head
     attentions = [block.attn for block in model.blocks]
-    return Anatomy(
+    return ModelParts(
         blocks=tuple(model.blocks),
         norm=model.norm,
         head=head if isinstance(head, nn.Linear) else None,

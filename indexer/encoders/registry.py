@@ -214,7 +214,7 @@ def _entry_folder(name: str, options: Options) -> tuple[Path, Options, EncoderEn
     if name in _packaged():
         return _packaged()[name], options, _packaged_entry(_packaged()[name])
     entry = next(entry for entry in KNOWN if entry.name == name)
-    if not entry.loadable and model_cache.read_note(model_cache.shelf_of(name)) is None:
+    if not entry.loadable and model_cache.read_manifest(model_cache.cache_folder(name)) is None:
         raise EncoderError(
             f"{name} cannot be loaded as it is published: {entry.notes} dfindex models fetch "
             f"{name} [--from DIR] takes its frozen tower, to find what resembles a picture"
@@ -229,7 +229,7 @@ def _fetched(entry: EncoderEntry, options: Options) -> tuple[Path, Options, Enco
             f"the weights of {name} are not on this machine; run dfindex models fetch {name}, or "
             f"copy {entry.pinned} into a folder and give --encoder FOLDER"
         )
-    note = model_cache.read_note(folder)
+    note = model_cache.read_manifest(folder)
     if note is not None:  # what was fetched is what must be there, also where nobody published it
         entry = replace(entry, weights_sha256=note.weights_sha256, revision=note.revision)
     return folder, options, entry

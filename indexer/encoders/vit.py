@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from indexer.encoders.device import choose_device, choose_precision, computing, hold_weights_in
 from indexer.encoders.hooks import maps_of, recording, tokens_of
-from indexer.encoders.parts import Anatomy, dissect
+from indexer.encoders.parts import ModelParts, find_parts
 from indexer.errors import EncoderError
 from indexer.types import EncoderSpec, Features, Float32, Head, UInt8
 
@@ -41,7 +41,7 @@ class HookedViT:
             raise EncoderError(
                 f"{spec.name} does not fit onto {self.device} ({error}); use --device cpu"
             ) from error
-        self._parts: Anatomy = dissect(self.model)
+        self._parts: ModelParts = find_parts(self.model)
         hold_weights_in(self.precision, self.model, but=self._parts.head)
         self._largest_batch: int | None = None  # what may fit after something did not
         self._switching = Lock()
@@ -56,7 +56,7 @@ class HookedViT:
         return len(self._parts.blocks)
 
     @property
-    def parts(self) -> Anatomy:
+    def parts(self) -> ModelParts:
         """The modules that hooks hold on to."""
         return self._parts
 
@@ -166,9 +166,9 @@ class HookedViT:
             if block is None:
                 return self._features(pooled, last, logits, maps_of(maps), attention)
             tokens = tokens_of(middle[-1])
-            return self._features(self.gist(tokens), tokens, logits, maps_of(maps), attention)
+            return self._features(self.pooled(tokens), tokens, logits, maps_of(maps), attention)
 
-    def gist(self, tokens: Tensor) -> Tensor:
+    def pooled(self, tokens: Tensor) -> Tensor:
         """Return one token (B, D) for a block's: the class token, or the mean where none is."""
         return tokens[:, 0] if self._parts.prefix else tokens.mean(dim=1)
 

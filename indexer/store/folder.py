@@ -86,7 +86,7 @@ class IndexFolder:
         """Return the folder of one space."""
         return SpaceFolder(self.spaces / fingerprint)
 
-    def stranger(self) -> str | None:
+    def foreign_entry(self) -> str | None:
         """Return the name of what lies here although no index does, None where there is room."""
         if self.exists() or not self.path.is_dir():
             return None

@@ -184,10 +184,10 @@ class IndexWriter(Closing):
         )
 
     def _check_room(self) -> None:
-        stranger = self.folder.stranger()
-        if stranger is not None:
+        foreign = self.folder.foreign_entry()
+        if foreign is not None:
             raise StoreError(
-                f"expected an index or an empty folder, but {self.folder.path} holds {stranger!r} "
+                f"expected an index or an empty folder, but {self.folder.path} holds {foreign!r} "
                 "and no index; name another folder with --index"
             )
 

@@ -1,4 +1,4 @@
-"""Measure a recipe on pictures it has not seen, and say how far the figures can be trusted."""
+"""Measure a recipe on pictures it has not seen, and say how far its metrics can be trusted."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from probes.evaluation.leakage import leakage
 from probes.evaluation.metrics import (
     RESAMPLES,
     RocCurve,
-    binary_figures,
+    binary_metrics,
     bootstrap,
-    multiclass_figures,
+    multiclass_metrics,
 )
 from probes.evaluation.open_set import measured
 from probes.evaluation.results import Evaluation, Row, Threshold, called
@@ -62,7 +62,7 @@ def evaluate(
         n_test=len(places),
         split=_described(shown, folds, data, recipe.seed),
         methods=methods,
-        figures=measure(np.arange(len(places))),
+        metrics=measure(np.arange(len(places))),
         ci95=bootstrap(measure, tested.y, groups, resamples=resamples, seed=recipe.seed),
         confusion=_confusion(tested, probabilities),
         report=_report(tested, probabilities),
@@ -117,8 +117,8 @@ def _unseen(
 
 
 def _measure(tested: Dataset, probabilities: FloatArray) -> Callable[[Int64], dict[str, float]]:
-    figures = binary_figures if probabilities.ndim == 1 else multiclass_figures
-    return lambda some: figures(tested.y[some], probabilities[some])
+    metrics = binary_metrics if probabilities.ndim == 1 else multiclass_metrics
+    return lambda some: metrics(tested.y[some], probabilities[some])
 
 
 def _confusion(tested: Dataset, probabilities: FloatArray) -> tuple[tuple[int, ...], ...]:
@@ -224,13 +224,13 @@ def _threshold(
         resamples=resamples,
         seed=seed,
     )["value"]
-    accused = probabilities >= value
+    predicted = probabilities >= value
     return Threshold(
         max_fpr=max_fpr,
         value=value,
         ci95=ci95,
-        tpr=_share(accused[tested.y == 1]),
-        fpr=_share(accused[tested.y == 0]),
+        tpr=_share(predicted[tested.y == 1]),
+        fpr=_share(predicted[tested.y == 0]),
     )
 
 

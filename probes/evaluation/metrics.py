@@ -1,4 +1,4 @@
-"""Figures of a detector: what its scores are worth, with intervals over groups.
+"""Metrics of a detector: what its scores are worth, with intervals over groups.
 
 Ties are read pessimistically nowhere and optimistically nowhere: equal scores are one threshold,
 and a pair of equal scores counts one half in the AUC.
@@ -48,7 +48,7 @@ class RocCurve:
 
     @property
     def equal_error_rate(self) -> float:
-        """The rate at which as many real pictures are accused as fakes are missed.
+        """The rate at which as many real pictures are called fake as fakes are missed.
 
         Between two thresholds the curve is a straight line.
         """
@@ -62,7 +62,7 @@ class RocCurve:
         return float(x0 + share * (x1 - x0))
 
     def true_positive_rate(self, at_most: float) -> float:
-        """Return the share of fakes found with at most this share of real pictures accused."""
+        """Return the share of fakes found with at most this share of false positives."""
         return float(self.true_positives[self.false_positives <= at_most].max())
 
     def threshold(self, at_most: float) -> float:
@@ -71,8 +71,8 @@ class RocCurve:
         return float(self.thresholds[within[-1]])
 
 
-def binary_figures(y: Int64, probabilities: FloatArray) -> dict[str, float]:
-    """Return all figures of probabilities of a fake (n,) for classes (n,), 1 = fake."""
+def binary_metrics(y: Int64, probabilities: FloatArray) -> dict[str, float]:
+    """Return all metrics of probabilities of a fake (n,) for classes (n,), 1 = fake."""
     curve = RocCurve.of(y, probabilities)
     called = (probabilities >= 0.5).astype(np.int64)
     return {
@@ -87,8 +87,8 @@ def binary_figures(y: Int64, probabilities: FloatArray) -> dict[str, float]:
     }
 
 
-def multiclass_figures(y: Int64, probabilities: FloatArray) -> dict[str, float]:
-    """Return all figures of probabilities (n, classes) for classes (n,).
+def multiclass_metrics(y: Int64, probabilities: FloatArray) -> dict[str, float]:
+    """Return all metrics of probabilities (n, classes) for classes (n,).
 
     The AUC is the mean over classes of one against the rest; the calibration error is that of the
     chosen class's probability.
@@ -127,7 +127,7 @@ def reliability(
 
 
 def bootstrap(
-    figures: Callable[[Int64], dict[str, float]],
+    metrics: Callable[[Int64], dict[str, float]],
     y: Int64,
     groups: np.ndarray[Any, Any],
     *,
@@ -136,7 +136,7 @@ def bootstrap(
 ) -> dict[str, Interval]:
     """Return the 95 % interval of each figure over resampled groups.
 
-    ``figures`` gets positions, with repetition. A draw in which a class is missing is drawn again.
+    ``metrics`` gets positions, with repetition. A draw in which a class is missing is drawn again.
     """
     rng = np.random.default_rng(seed)
     _, members = np.unique(groups, return_inverse=True)
@@ -148,7 +148,7 @@ def bootstrap(
         chosen = rng.integers(0, len(parts), len(parts))
         positions = np.concatenate([parts[one] for one in chosen])
         if len(np.unique(y[positions])) == classes:
-            drawn.append(figures(positions))
+            drawn.append(metrics(positions))
         if len(drawn) == resamples:
             break
     return {

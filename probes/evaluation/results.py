@@ -53,7 +53,7 @@ class Evaluation:
     n_test: int
     split: dict[str, Any]
     methods: tuple[str, ...]
-    figures: dict[str, float]
+    metrics: dict[str, float]
     ci95: dict[str, Interval]
     confusion: tuple[tuple[int, ...], ...]
     report: str
@@ -69,17 +69,17 @@ class Evaluation:
 
     def to_json(self, probe: str) -> dict[str, Any]:
         """Return the figures as plain JSON values, under the names of the interface."""
-        figures, ci95 = self.figures, self.ci95
-        rates = {str(rate): figures.get(f"tpr@{rate}") for rate in FALSE_POSITIVE_RATES}
+        metrics, ci95 = self.metrics, self.ci95
+        rates = {str(rate): metrics.get(f"tpr@{rate}") for rate in FALSE_POSITIVE_RATES}
         return {
             "probe": probe,
             "target": self.target.value,
             "n_train": self.n_train,
             "n_test": self.n_test,
-            **{name: figures.get(name) for name in ("auc", "ap", "eer")},
+            **{name: metrics.get(name) for name in ("auc", "ap", "eer")},
             "tpr_at_fpr": rates,
-            **{name: figures.get(name) for name in ("balanced_accuracy", "ece")},
-            **{name: figures.get(name) for name in ("accuracy", "macro_f1")},
+            **{name: metrics.get(name) for name in ("balanced_accuracy", "ece")},
+            **{name: metrics.get(name) for name in ("accuracy", "macro_f1")},
             "ci95": {name: list(bounds) for name, bounds in ci95.items()},
             "confusion": {"classes": list(self.classes), "rows": [list(r) for r in self.confusion]},
             "report": self.report,

@@ -324,13 +324,13 @@ def _representative(
     encodings: Mapping[int, Encoding],
 ) -> int:
     """Choose the widest view, then the largest picture, then the least compressed one."""
-    narrower = dict.fromkeys(members, 0)
+    crops = dict.fromkeys(members, 0)
     for link in links:
-        if link.relation is not None and link.relation.narrower is not None:
-            narrower[link.relation.narrower] += 1
+        if link.relation is not None and link.relation.is_crop_of is not None:
+            crops[link.relation.is_crop_of] += 1
 
     def rank(one: int) -> tuple[int, int, int, int]:
         sample = samples[one]
-        return narrower[one], -sample.width * sample.height, -encodings[one].bytes, one
+        return crops[one], -sample.width * sample.height, -encodings[one].bytes, one
 
     return min(members, key=rank)

@@ -26,9 +26,9 @@ from search.verification.features import LocalFeatures, local_features
 
 NEIGHBOURS = 10  # of each sample that are considered
 BATCH = 512  # samples searched for at once
-STRANGERS = 0.99  # share of the samples whose nearest other one is a stranger, at least
+NON_MATCHING = 0.99  # share of the samples whose nearest other one does not match, at least
 NORMALLY = 3.45  # times the way from the first quarter to the half leads from there to 0.99
-SURELY_NEAR = 0.95  # cosine that strangers hardly reach
+SURELY_NEAR = 0.95  # cosine that non-matching pictures hardly reach
 ASKED = 100  # keypoints of a sample that are searched for, spread over all its sizes
 KEYPOINTS_UP_TO = 30_000  # samples: beyond, their keypoints would take more than 600 MB
 WHOLE = 0.95  # of a picture's area: what shows less of another is the narrower view
@@ -46,13 +46,13 @@ class Pair:
 
 @dataclass(frozen=True)
 class Relation:
-    """What two samples are to each other; ``narrower`` is the one that is a part of the other.
+    """What two samples are to each other; ``is_crop_of`` is the one that is a part of the other.
 
     Of videos, ``shares`` are the fractions of the first and the second that the other shows.
     """
 
     verdict: Verdict
-    narrower: int | None = None
+    is_crop_of: int | None = None
     shares: tuple[float, float] | None = None
 
 
@@ -111,7 +111,7 @@ class PairVerifier:
         if first is None or second is None:
             return None
         found = compare_decoded(first[0], second[0], features=(first[1], second[1])).comparison
-        return Relation(found.verdict, narrower=_narrower(pair, found.match))
+        return Relation(found.verdict, is_crop_of=_crop_of(pair, found.match))
 
     def score(self, first: int, second: int) -> float:
         """Return the cosine similarity of two samples."""
@@ -127,7 +127,7 @@ class PairVerifier:
         return decoded, local_features(decoded.image)
 
 
-def _narrower(pair: Pair, match: Match | None) -> int | None:
+def _crop_of(pair: Pair, match: Match | None) -> int | None:
     """Return which picture lies wholly within the other, without covering it."""
     if match is None:
         return None
@@ -137,19 +137,19 @@ def _narrower(pair: Pair, match: Match | None) -> int | None:
 
 
 def _near_from(space: Space) -> float:
-    """Return the similarity that few samples reach to a stranger.
+    """Return the similarity that few samples reach to one that does not match.
 
     Where it looks as if that were a copy's, so many have copies that only the lower half of the
-    samples tells of strangers; the rest is supposed to be spread as that half is, normally.
+    samples tells of those; the rest is supposed to be spread as that half is, normally.
     """
     maxima = null_scores(space).maxima
     if not len(maxima):
         return SURELY_NEAR
-    strangers = float(np.quantile(maxima, STRANGERS))
-    if strangers >= SURELY_NEAR:
+    reached = float(np.quantile(maxima, NON_MATCHING))
+    if reached >= SURELY_NEAR:
         quarter, half = np.quantile(maxima, [0.25, 0.5])
-        strangers = float(half + NORMALLY * (half - quarter))
-    return min(strangers, SURELY_NEAR)
+        reached = float(half + NORMALLY * (half - quarter))
+    return min(reached, SURELY_NEAR)
 
 
 def _sharing_keypoints(space: Space, ids: Int64) -> Iterator[tuple[int, int]]:

@@ -72,7 +72,7 @@ class VideoPairs:
         except UnavailableError:
             return None
         shares = (said.video.share_query, said.video.share_sample)
-        return Relation(said.verdict, narrower=_narrower(pair, shares), shares=shares)
+        return Relation(said.verdict, is_crop_of=_crop_of(pair, shares), shares=shares)
 
     def _frames_of(self, id_: int) -> Frames:
         def frames(times: Sequence[float], *, at_least: int) -> list[DecodedImage]:
@@ -116,7 +116,7 @@ class VideoPairs:
         return next(indexed(self._catalog, self._space, [content]), None)
 
 
-def _narrower(pair: Pair, shares: tuple[float, float]) -> int | None:
+def _crop_of(pair: Pair, shares: tuple[float, float]) -> int | None:
     """Return which of two videos is a part of the other, None where neither is."""
     first, second = shares
     if first >= WHOLE > second:

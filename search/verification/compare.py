@@ -38,9 +38,9 @@ MOST_BOXES = 12
 # must be precise (fidelity, and windows of comparison side by side), and what is precise must be
 # most of what is alike, the more the farther places stray from one projective map (pixels).
 FEWEST_PRECISE, LEAST_FIDELITY = 12.0, 0.2
-CONVINCING, PRECISE_SHARE, NEARLY_ALL, ASTRAY, DRIFTING = 0.5, 0.93, 0.85, 0.25, 0.15
-ONE_MAP, STEADY_SHARE = 0.08, 0.8
-NOISY_MAP, NO_DRIFT, NOISY_FIDELITY, NOISY_SHARE, UNEXPLAINED = 0.18, 0.04, 0.6, 0.8, 0.15
+MIN_FIDELITY, MIN_FIDELITY_RATIO, NEARLY_ALL, MAP_RESIDUAL, MAP_DRIFT = 0.5, 0.93, 0.85, 0.25, 0.15
+ONE_MAP, ONE_MAP_RATIO = 0.08, 0.8
+NOISY_MAP, NO_DRIFT, NOISY_FIDELITY, NOISY_RATIO, UNEXPLAINED = 0.18, 0.04, 0.6, 0.8, 0.15
 ALL_ALIKE, ALL_FIDELITY = 0.93, 0.35
 # A part of both that is less than this of either takes more points that were found again.
 PART, FEWEST_OF_A_PART = 0.5, 24
@@ -116,9 +116,9 @@ class _Evidence:
         if self._is_small and self.geometry.inliers < FEWEST_OF_A_PART:
             return False
         if self.geometry.confidence < SURE:
-            alike = found.fidelity >= CONVINCING and self._is_sure_without_points
+            alike = found.fidelity >= MIN_FIDELITY and self._is_sure_without_points
         else:
-            alike = self._is_precise or self._keeps_to_one_map or self._has_no_parallax
+            alike = self._is_faithful or self._keeps_to_one_map or self._has_no_parallax
         return alike and not self._is_other_text
 
     @property
@@ -148,22 +148,22 @@ class _Evidence:
         return max(self.geometry.query_overlap, self.geometry.sample_overlap) < PART
 
     @property
-    def _is_precise(self) -> bool:
+    def _is_faithful(self) -> bool:
         """Whether nearly all that is alike at all is precisely so.
 
         Where that is nearly everything, places may stray as motion compensation lets them.
         """
         found = self.measured.likeness
-        precise = found.fidelity >= max(CONVINCING, PRECISE_SHARE * found.agreement)
+        precise = found.fidelity >= max(MIN_FIDELITY, MIN_FIDELITY_RATIO * found.agreement)
         return precise and (found.fidelity >= NEARLY_ALL or not self._is_another_view)
 
     @property
     def _keeps_to_one_map(self) -> bool:
         """Whether the places are where a homography takes them; half may be covered then."""
-        strayed = self.measured.parallax
-        if strayed is None or strayed.residual >= ONE_MAP:
+        parallax = self.measured.parallax
+        if parallax is None or parallax.residual >= ONE_MAP:
             return False
-        return self.measured.likeness.fidelity >= STEADY_SHARE * self.measured.likeness.agreement
+        return self.measured.likeness.fidelity >= ONE_MAP_RATIO * self.measured.likeness.agreement
 
     @property
     def _has_no_parallax(self) -> bool:
@@ -172,14 +172,14 @@ class _Evidence:
         A floor photographed twice from one place may do so too, with other things on it: either
         all of it is much alike, or much of it precisely the same.
         """
-        strayed, found = self.measured.parallax, self.measured.likeness
-        if strayed is None or strayed.drift is None:
+        parallax, found = self.measured.parallax, self.measured.likeness
+        if parallax is None or parallax.drift is None:
             return False
-        if strayed.residual >= NOISY_MAP or strayed.drift >= NO_DRIFT:
+        if parallax.residual >= NOISY_MAP or parallax.drift >= NO_DRIFT:
             return False
         if found.agreement >= ALL_ALIKE:
             return found.fidelity >= ALL_FIDELITY
-        needed = max(NOISY_FIDELITY, NOISY_SHARE * found.agreement)
+        needed = max(NOISY_FIDELITY, NOISY_RATIO * found.agreement)
         return found.fidelity >= needed and self._is_explained
 
     @property
@@ -189,13 +189,13 @@ class _Evidence:
 
     @property
     def _is_another_view(self) -> bool:
-        strayed = self.measured.parallax
-        if strayed is None:
+        parallax = self.measured.parallax
+        if parallax is None:
             return False
-        return strayed.residual >= ASTRAY or (strayed.drift or 0.0) >= DRIFTING
+        return parallax.residual >= MAP_RESIDUAL or (parallax.drift or 0.0) >= MAP_DRIFT
 
     @property
-    def bare(self) -> bool:
+    def low_structure(self) -> bool:
         """Whether there is nothing but a few edges that the pictures could differ in."""
         little = self.measured.likeness.structured < LITTLE_STRUCTURE
         return little and self.measured.residual.tone_change > SAME_TONES
@@ -276,7 +276,7 @@ def _evidence(
     whole = whole_picture(*pictures)
     if whole is not None:
         evidence = _examined(pictures, _whole_geometry(whole, pictures))
-        if evidence.same and not evidence.bare:
+        if evidence.same and not evidence.low_structure:
             return evidence
     return found
 

@@ -11,7 +11,7 @@ from indexer.types import Float32
 from search.verification.alignment import Mask
 from search.verification.detail import Detail, detail
 from search.verification.likeness import Comparable, blurred, deviation
-from search.verification.tone_mapping import toned
+from search.verification.tone_mapping import tone_mapped
 
 # pixels, of luminance and the colour differences: what is finer is resampling and compression,
 # which keeps colours at half the resolution or less
@@ -49,8 +49,8 @@ def residual(pictures: Comparable) -> Residual:
     first, second = pictures.first, pictures.second
     visible, trusted = pictures.visible, pictures.trusted
     strength, levels = _least(
-        _difference(toned(first, second, trusted), second, visible, trusted),
-        _difference(toned(second, first, trusted), first, visible, trusted),
+        _difference(tone_mapped(first, second, trusted), second, visible, trusted),
+        _difference(tone_mapped(second, first, trusted), first, visible, trusted),
         trusted,
     )
     altered = _regions(strength, levels, visible)

@@ -21,7 +21,7 @@ FEWEST_IN_BIN = 15
 TUKEY = 4.7  # times the spread: where a pixel's weight falls to nothing
 
 
-def toned(source: Float32, target: Float32, trusted: Mask) -> Float32:
+def tone_mapped(source: Float32, target: Float32, trusted: Mask) -> Float32:
     """Return the source (h, w, 3) in the target's tones, learnt where ``trusted``.
 
     A mixture of the channels, cut off at black and white, then a curve for each channel, then a

@@ -40,7 +40,7 @@ def throughput_table(report: BuildThroughput) -> None:
 
 
 def search_table(report: SearchReport) -> None:
-    """Show what searches cost, part by part, and what strangers were taken for."""
+    """Show what searches cost, part by part, and what non-matching pictures were taken for."""
     console = shown_on()
     console.print(
         f"{report.queries} attacked pictures searched for among {report.pictures}, "
@@ -52,7 +52,7 @@ def search_table(report: SearchReport) -> None:
             table.add_row(f"{name}, {kind}", *(f"{value:.0f}" for value in values.values()))
     console.print(table)
     console.print(f"The original was the first hit, and a copy, for {report.found_first:.1%}.")
-    console.print(f"{report.strangers} strangers: {len(report.false_findings)} were called copies.")
+    console.print(f"{report.strangers} negatives: {len(report.false_findings)} called copies.")
     for query, sample in report.false_findings:
         console.print(f"  {query} of {sample}")
 

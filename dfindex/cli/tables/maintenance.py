@@ -1,4 +1,4 @@
-"""What became of an index that was changed, looked over or mended, for people."""
+"""What became of an index that was changed, examined or repaired, for people."""
 
 from __future__ import annotations
 

@@ -57,7 +57,7 @@ def evaluation_summary(found: Evaluation) -> None:
         f"by {split['by']}, {split['groups']} groups, seed {split['seed']}."
     )
     table = Table("figure", "value", "95 % interval over groups")
-    for name, value in found.figures.items():
+    for name, value in found.metrics.items():
         low, high = found.ci95.get(name, (float("nan"), float("nan")))
         table.add_row(_WORDS.get(name, name), f"{value:.3f}", f"{low:.3f} to {high:.3f}")
     console.print(table)

@@ -190,7 +190,7 @@ def test_a_download_is_pinned_checked_and_then_offline(
 def test_an_interrupted_download_is_resumed(published: Path, hub: Hub, home: Path) -> None:
     entry = entry_for(published)
     fetch_in_a_process(entry, hub, home)
-    (home / entry.name / model_cache.NOTE).unlink()  # as after a kill between two files
+    (home / entry.name / model_cache.MANIFEST).unlink()  # as after a kill between two files
     (home / entry.name / "config.json").unlink()
     hub.asked.clear()
     assert model_cache.on_disk(entry) is None

@@ -50,7 +50,7 @@ def test_an_hf_name_is_pinned_and_held_to_what_was_fetched(tmp_path: Path, home:
     write_tower(tmp_path / "dino", "dinov2")
     fetch.fetch(show(name), from_folder=tmp_path / "dino")
     assert load(name, device="cpu").spec.source == "owner/repo@0123456"
-    folder = model_cache.shelf_of(name)
+    folder = model_cache.cache_folder(name)
     assert folder.parent == home
     path = folder / "model.safetensors"
     save_file({k: v + 1 for k, v in load_file(path).items()}, path, metadata={"format": "pt"})
@@ -80,7 +80,7 @@ def test_the_frozen_tower_of_dfd_clip_becomes_an_encoder_and_no_detector(
     source.mkdir()
     torch.save({"model_state_dict": tensors}, source / "pytorch_model.bin")
     fetch.fetch(show("dfd-clip"), from_folder=source)
-    left = json.loads((model_cache.shelf_of("dfd-clip") / dfd_clip.LEFT_OVER).read_text())
+    left = json.loads((model_cache.cache_folder("dfd-clip") / dfd_clip.LEFT_OVER).read_text())
     assert left == {"adapters.0.down.weight": [4, 48], "head.weight": [2, 48]}
     encoder: Any = load("dfd-clip", device="cpu", precision="fp32")
     # Pictures of 48 px on a table for 32: positions are interpolated, as for 384 on 224.

@@ -99,10 +99,10 @@ def test_5_and_9_label_names_decide_nothing(tmp_path: Path) -> None:
 
 
 def test_6_hooks_hold_under_both_generations_of_module_names(tmp_path: Path) -> None:
-    from indexer.encoders.parts import dissect
+    from indexer.encoders.parts import find_parts
 
     model = tiny_model(num_labels=1)
-    parts = dissect(model)
+    parts = find_parts(model)
     assert len(parts.blocks) == len(parts.maps) == 2
     tower = model.vit
     renamed: Any = torch.nn.Module()  # as version 4 had it: vit.encoder.layer
@@ -110,7 +110,7 @@ def test_6_hooks_hold_under_both_generations_of_module_names(tmp_path: Path) -> 
     renamed.vit.encoder = torch.nn.Module()
     renamed.vit.encoder.layer = torch.nn.ModuleList(parts.blocks)
     renamed.vit.layernorm = tower.layernorm
-    assert dissect(renamed).blocks == parts.blocks
+    assert find_parts(renamed).blocks == parts.blocks
 
 
 def test_7_the_embedding_is_what_the_head_reads(tmp_path: Path) -> None:

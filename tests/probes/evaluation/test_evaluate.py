@@ -21,12 +21,12 @@ def test_the_figures_are_those_of_scores_nobody_saw() -> None:
     found = evaluate(dataset(halves(60)), QUICK, codec=plain_codec, resamples=50)
     assert found.n_train == found.n_test == 120
     assert sorted(found.ids) == list(range(1, 121))
-    assert found.figures["auc"] == pytest.approx(roc_auc_score(found.y, found.probabilities))
+    assert found.metrics["auc"] == pytest.approx(roc_auc_score(found.y, found.probabilities))
     # two unit normal clouds with a lead of 2 in each of two directions: distance 2 sqrt(2), and
     # the best AUC there is, is Phi(distance / sqrt(2)) = Phi(2) = .977
-    assert 0.93 < found.figures["auc"] <= 1
+    assert 0.93 < found.metrics["auc"] <= 1
     low, high = found.ci95["auc"]
-    assert low < found.figures["auc"] < high
+    assert low < found.metrics["auc"] < high
     assert np.sum(found.confusion) == 120
     assert found.confusion[1][1] == ((found.y == 1) & (found.probabilities >= 0.5)).sum()
     assert found.leakage.findings == ()
@@ -55,10 +55,10 @@ def test_shuffled_labels_are_worth_nothing(method: str) -> None:
 def test_the_threshold_keeps_to_the_budget() -> None:
     found = evaluate(dataset(halves(100)), QUICK, max_fpr=0.1, resamples=50)
     assert found.threshold is not None
-    accused = found.probabilities >= found.threshold.value
-    assert accused[found.y == 0].mean() == pytest.approx(found.threshold.fpr)
+    predicted = found.probabilities >= found.threshold.value
+    assert predicted[found.y == 0].mean() == pytest.approx(found.threshold.fpr)
     assert found.threshold.fpr <= 0.1
-    assert accused[found.y == 1].mean() == pytest.approx(found.threshold.tpr)
+    assert predicted[found.y == 1].mean() == pytest.approx(found.threshold.tpr)
     assert found.threshold.ci95[0] <= found.threshold.value <= found.threshold.ci95[1]
 
 
@@ -163,7 +163,7 @@ def test_a_generator_left_out_is_not_learnt_from() -> None:
     unseen = evaluate(data, QUICK, by=SplitBy.GENERATOR, resamples=20)
     assert unseen.split["by"] == "generator"
     assert unseen.split["folds"] == 2
-    assert seen.figures["auc"] > unseen.figures["auc"] + 0.2
+    assert seen.metrics["auc"] > unseen.metrics["auc"] + 0.2
 
 
 def test_generators_are_told_apart() -> None:
@@ -173,7 +173,7 @@ def test_generators_are_told_apart() -> None:
     data = dataset(records, lead=4.0, target=Target.GENERATOR)
     found = evaluate(data, QUICK, resamples=20)
     assert found.classes == ("real", "flow", "gan")
-    assert found.figures["accuracy"] > 0.9
+    assert found.metrics["accuracy"] > 0.9
     assert [sum(row) for row in found.confusion] == [40, 40, 40]
     assert found.threshold is None
     assert found.to_json("p")["eer"] is None

@@ -4,10 +4,10 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 
 from probes.evaluation.metrics import (
     RocCurve,
-    binary_figures,
+    binary_metrics,
     bootstrap,
     calibration_error,
-    multiclass_figures,
+    multiclass_metrics,
     reliability,
 )
 
@@ -26,7 +26,7 @@ def test_fakes_found_at_a_false_positive_rate() -> None:
     curve = RocCurve.of(Y, SCORES)
     assert curve.true_positive_rate(0.0) == 0.5
     assert curve.true_positive_rate(0.34) == 0.5  # .8 costs one third and finds nothing
-    # the tied real picture comes with the tied fake: 2/3 are accused for all fakes
+    # the tied real picture comes with the tied fake: 2/3 are predicted for all fakes
     assert curve.true_positive_rate(0.66) == 0.5
     assert curve.true_positive_rate(0.67) == 1.0
     assert curve.threshold(0.67) == 0.7
@@ -62,32 +62,32 @@ def test_calibration_error_by_hand() -> None:
     assert calibration_error(y, probabilities) == pytest.approx((2 * 0.07 + 2 * 0.475) / 4)
 
 
-def test_all_binary_figures_by_hand() -> None:
-    figures = binary_figures(Y, SCORES)
+def test_all_binary_metrics_by_hand() -> None:
+    metrics = binary_metrics(Y, SCORES)
     # called fake from .5: 4 of them, 2 right; called real: 1, right
-    assert figures["accuracy"] == pytest.approx(3 / 5)
-    assert figures["balanced_accuracy"] == pytest.approx((1 + 1 / 3) / 2)
+    assert metrics["accuracy"] == pytest.approx(3 / 5)
+    assert metrics["balanced_accuracy"] == pytest.approx((1 + 1 / 3) / 2)
     # F1 of real: precision 1, recall 1/3: 1/2. Of fake: precision 1/2, recall 1: 2/3.
-    assert figures["macro_f1"] == pytest.approx((1 / 2 + 2 / 3) / 2)
+    assert metrics["macro_f1"] == pytest.approx((1 / 2 + 2 / 3) / 2)
     # precision 1 at recall 1/2; with the tie, 2 of 4 at recall 1
-    assert figures["ap"] == pytest.approx(0.5 * 1 + 0.5 * 0.5)
-    assert figures["ap"] == pytest.approx(average_precision_score(Y, SCORES))
-    assert figures["tpr@0.05"] == 0.5
+    assert metrics["ap"] == pytest.approx(0.5 * 1 + 0.5 * 0.5)
+    assert metrics["ap"] == pytest.approx(average_precision_score(Y, SCORES))
+    assert metrics["tpr@0.05"] == 0.5
 
 
-def test_multiclass_figures_by_hand() -> None:
+def test_multiclass_metrics_by_hand() -> None:
     y = np.array([0, 0, 1, 2])
     probabilities = np.array([[0.8, 0.1, 0.1], [0.4, 0.5, 0.1], [0.1, 0.8, 0.1], [0.2, 0.2, 0.6]])
-    figures = multiclass_figures(y, probabilities)
-    assert figures["accuracy"] == 0.75
-    assert figures["balanced_accuracy"] == pytest.approx((0.5 + 1 + 1) / 3)
+    metrics = multiclass_metrics(y, probabilities)
+    assert metrics["accuracy"] == 0.75
+    assert metrics["balanced_accuracy"] == pytest.approx((0.5 + 1 + 1) / 3)
     # F1: class 0 precision 1, recall 1/2: 2/3; class 1 precision 1/2, recall 1: 2/3; class 2: 1
-    assert figures["macro_f1"] == pytest.approx((2 / 3 + 2 / 3 + 1) / 3)
-    assert figures["auc"] == 1.0
+    assert metrics["macro_f1"] == pytest.approx((2 / 3 + 2 / 3 + 1) / 3)
+    assert metrics["auc"] == 1.0
 
 
 def test_the_bootstrap_resamples_groups() -> None:
-    # 200 pictures in two groups: all figures a resample can have are those of (a, a), (a, b),
+    # 200 pictures in two groups: all metrics a resample can have are those of (a, a), (a, b),
     # (b, b); by picture the interval would be narrow around the middle.
     y = np.tile([0, 1], 100)
     groups = np.repeat(["a", "b"], 100)
