@@ -1,7 +1,7 @@
 """Frozen features and labels in, heads and evidence about them out."""
 
 __all__ = [
-    "calibration",
+    "choices",
     "dataset",
     "evaluation",
     "features",

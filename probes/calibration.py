@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any
 
 import numpy as np
@@ -12,14 +11,7 @@ from sklearn.isotonic import IsotonicRegression
 from sklearn.linear_model import LogisticRegression
 
 from indexer.types import FloatArray, Int64
-
-
-class Calibration(StrEnum):
-    """How scores become probabilities."""
-
-    PLATT = "platt"
-    ISOTONIC = "isotonic"
-    NONE = "none"
+from probes.choices import Calibration
 
 
 @dataclass(frozen=True)

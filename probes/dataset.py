@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any
 
 import numpy as np
@@ -12,18 +11,12 @@ import numpy as np
 from indexer.errors import UsageError
 from indexer.store.catalog.labels import LabelledSample
 from indexer.types import FloatArray, Int64
+from probes.choices import Target
 
 REAL, FAKE = "real", "fake"
 UNKNOWN = "unknown"  # a fake whose generator nobody has named
 
 Texts = np.ndarray[Any, Any]
-
-
-class Target(StrEnum):
-    """What a probe tells apart."""
-
-    FAKE = "fake"
-    GENERATOR = "generator"
 
 
 @dataclass(frozen=True, kw_only=True)

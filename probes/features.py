@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any
 
 import numpy as np
@@ -13,18 +12,10 @@ import numpy as np
 from indexer.errors import SpaceMismatchError, UsageError
 from indexer.store.vectors.space import Space
 from indexer.types import Features, Float32, Int64, unit
+from probes.choices import FeatureKind
 
 PATCH_BATCH = 512  # pictures whose tokens are decoded at once
 MOST_TOKENS_BYTES = 1 << 30  # what the tokens of a training set may take in memory
-
-
-class FeatureKind(StrEnum):
-    """Which features of a space a probe reads."""
-
-    CLS = "cls"
-    PATCH_MEAN = "patch-mean"  # mean and standard deviation over the tokens
-    CLS_PATCH_MEAN = "cls+patch-mean"
-    PATCHES = "patches"  # all tokens, for patch heads
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 
 import numpy as np
 from scipy.sparse import coo_array
@@ -12,19 +11,10 @@ from scipy.sparse.csgraph import connected_components
 
 from indexer.store.catalog.labels import LabelledSample
 from indexer.types import Int64
+from probes.choices import SplitBy
 from probes.dataset import Dataset, Texts
 
 Pair = tuple[int, int]  # two sample ids, the smaller first
-
-
-class SplitBy(StrEnum):
-    """What an evaluation keeps together."""
-
-    AUTO = "auto"
-    GROUP = "group"
-    SOURCE = "source"
-    CONTENT = "content"
-    GENERATOR = "generator"
 
 
 @dataclass(frozen=True, kw_only=True)

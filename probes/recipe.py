@@ -10,10 +10,11 @@ from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 from threadpoolctl import threadpool_limits
 
 from indexer.types import FloatArray, Int64
-from probes.calibration import NOT_CALIBRATED, Calibration, Calibrator
+from probes.calibration import NOT_CALIBRATED, Calibrator
+from probes.choices import AUTO, REAL_ONLY, Calibration
 from probes.dataset import Texts
 from probes.heads.one_class import KnownClassesHead
-from probes.heads.registry import AUTO, HEADS, REAL_ONLY, make_head
+from probes.heads.registry import HEADS, make_head
 from probes.splits import Fold, inner_folds
 
 CHOSEN_ON = 4_000  # samples that a head is chosen on, at most

@@ -24,12 +24,12 @@ from indexer.store.durable import (
     unreadable,
     write_sealed_json,
 )
-from probes.calibration import Calibration, Calibrator
-from probes.dataset import Target
+from probes.calibration import Calibrator
+from probes.choices import REAL_ONLY, Calibration, Target
 from probes.features import FeatureSpec
 from probes.heads.one_class import KnownClassesHead
 from probes.heads.patch import PatchHead
-from probes.heads.registry import REAL_ONLY, make_head
+from probes.heads.registry import make_head
 from probes.recipe import Choice, Detector, Recipe
 
 CARD, WEIGHTS, SCORES, EVALUATION = "card.json", "head.safetensors", "scores", "evaluation.json"

@@ -15,7 +15,8 @@ from benchmarks.probes.features import FeatureSet, feature_sets
 from indexer.labels import read_labels
 from indexer.store.catalog.labels import LabelledSample
 from indexer.types import Encoder
-from probes.dataset import Dataset, Target, classes_of
+from probes.choices import Target
+from probes.dataset import Dataset, classes_of
 from probes.evaluation.episodes import QUERIES, SHOTS, Episodes, run_episodes
 from probes.evaluation.metrics import Interval, RocCurve, bootstrap
 

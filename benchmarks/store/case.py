@@ -26,8 +26,8 @@ from indexer.store.maintenance.repair import repair
 from indexer.store.reader import IndexReader
 from indexer.store.writer import IndexWriter
 from indexer.types import EncoderSpec, Features, Layout, Preset, UInt8
-from probes.dataset import Target
-from probes.features import FeatureKind, FeatureSpec
+from probes.choices import FeatureKind, Target
+from probes.features import FeatureSpec
 from probes.recipe import Recipe, fit
 from probes.storage import Probe, load_probe, save_probe
 from search.projection import project, read

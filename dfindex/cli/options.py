@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, is_dataclass
+from enum import StrEnum
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,11 @@ from dfindex.cli.main import INDEX
 Command = Callable[..., Any]
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+
+
+def choice(names: type[StrEnum]) -> click.Choice[str]:
+    """Return what can be chosen by name."""
+    return click.Choice([one.value for one in names])
 
 
 def index_option(command: Command) -> Command:

@@ -8,20 +8,15 @@ from typing import Any
 import click
 
 from dfindex.cli.main import NOTHING_FOUND, OK
-from dfindex.cli.options import as_json, encoder_options, index_option, print_json, report_option
-
-METHODS = (
-    "auto",
-    "prototypes",
-    "nearest-mean",
-    "mahalanobis",
-    "lda",
-    "ridge",
-    "logistic",
-    "cache",
-    "knn",
-    "real-only",
+from dfindex.cli.options import (
+    as_json,
+    choice,
+    encoder_options,
+    index_option,
+    print_json,
+    report_option,
 )
+from probes.choices import METHODS, Calibration, FeatureKind, SplitBy, Target
 
 where_option = click.option("--where", metavar="EXPR", help="Only labelled samples that meet this.")
 seed_option = click.option("--seed", default=0, show_default=True, help="Of folds and draws.")
@@ -30,20 +25,20 @@ max_fpr_option = click.option(
     default=0.05,
     show_default=True,
     type=click.FloatRange(0, 1, min_open=True),
-    help="Share of real pictures that the threshold may accuse.",
+    help="Share of real pictures that the threshold may call fake.",
 )
 split_option = click.option(
     "--split",
     default="auto",
     show_default=True,
-    type=click.Choice(["auto", "group", "source", "content", "generator"]),
+    type=choice(SplitBy),
     help="What stays on one side of a split; auto takes the coarsest that leaves enough.",
 )
 features_option = click.option(
     "--features",
     default="cls",
     show_default=True,
-    type=click.Choice(["cls", "patch-mean", "cls+patch-mean", "patches"]),
+    type=choice(FeatureKind),
     help="Class tokens, pooled patch tokens, or all of them for a patch head.",
 )
 space_option = click.option(
@@ -59,9 +54,7 @@ def probe() -> None:
 @probe.command()
 @click.argument("name")
 @index_option
-@click.option(
-    "--target", default="fake", show_default=True, type=click.Choice(["fake", "generator"])
-)
+@click.option("--target", default="fake", show_default=True, type=choice(Target))
 @click.option("--method", default="auto", show_default=True, type=click.Choice(METHODS))
 @features_option
 @click.option(
@@ -71,7 +64,7 @@ def probe() -> None:
     "--calibration",
     default="platt",
     show_default=True,
-    type=click.Choice(["platt", "isotonic", "none"]),
+    type=choice(Calibration),
     help="How scores become probabilities.",
 )
 @space_option
@@ -106,7 +99,7 @@ def evaluate(
     from dfindex.cli.tables.probes import evaluation_summary
     from dfindex.probing.probes import Prober
     from dfindex.reports.probe import write_probe_report
-    from probes.grouping import SplitBy
+    from probes.choices import SplitBy
 
     with Prober(index) as prober:
         found = prober.evaluate(name, by=SplitBy(split), max_fpr=max_fpr)

@@ -14,7 +14,8 @@ from indexer.media.image import decode_file
 from indexer.preprocess import needed
 from indexer.preprocess_views import seen_box
 from indexer.types import Encoder
-from probes.features import FeatureKind, features_of
+from probes.choices import FeatureKind
+from probes.features import features_of
 from probes.heads.patch import patch_map
 
 PREFIX = "probe:"

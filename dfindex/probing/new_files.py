@@ -16,7 +16,8 @@ from indexer.media.image import decode_image
 from indexer.preprocess import needed
 from indexer.store.vectors.space import Space
 from indexer.types import Encoder, Features, Float32
-from probes.dataset import UNKNOWN, Target
+from probes.choices import Target
+from probes.dataset import UNKNOWN
 from probes.evaluation.results import called
 from probes.features import features_of, read_features
 from probes.storage import Probe

@@ -8,11 +8,9 @@ from pathlib import Path
 from dfindex.probing.probes import Prober, keep_training
 from dfindex.probing.results import Training
 from indexer.errors import UsageError
-from probes.calibration import Calibration
-from probes.dataset import Target
+from probes.choices import Calibration, FeatureKind, SplitBy, Target
 from probes.evaluation.episodes import Episodes, run_episodes
-from probes.features import FeatureKind, FeatureSpec
-from probes.grouping import SplitBy
+from probes.features import FeatureSpec
 from probes.recipe import Recipe
 
 

@@ -21,25 +21,14 @@ from indexer.store.catalog.probe_scores import ProbeScores, probe_folder, save_s
 from indexer.store.reader import IndexReader
 from indexer.store.vectors.space import Space
 from indexer.types import Float32, Int64, Sample
-from probes.dataset import (
-    Dataset,
-    Target,
-    check_labels,
-    classes_of,
-)
+from probes.choices import REAL_ONLY, FeatureKind, SplitBy, Target
+from probes.dataset import Dataset, check_labels, classes_of
 from probes.evaluation.encoding import codec_features
 from probes.evaluation.evaluate import evaluate
 from probes.evaluation.results import Evaluation
-from probes.features import (
-    FeatureKind,
-    FeatureSpec,
-    common_ids,
-    feature_batches,
-    read_features,
-)
-from probes.grouping import SplitBy, grouped
+from probes.features import FeatureSpec, common_ids, feature_batches, read_features
+from probes.grouping import grouped
 from probes.heads.patch import POOLINGS
-from probes.heads.registry import REAL_ONLY
 from probes.recipe import Detector, Recipe, fit
 from probes.storage import (
     EVALUATION,

@@ -11,10 +11,11 @@ from sklearn.metrics import roc_auc_score
 
 from indexer.errors import UsageError
 from indexer.types import FloatArray, Int64
+from probes.choices import REAL_ONLY, SplitBy
 from probes.dataset import Dataset, Texts
-from probes.grouping import SplitBy, grouped
+from probes.grouping import grouped
 from probes.heads.patch import PatchHead
-from probes.heads.registry import HEADS, REAL_ONLY, make_head
+from probes.heads.registry import HEADS, make_head
 from probes.recipe import scores_of
 
 FEWEST_EPISODES = 100

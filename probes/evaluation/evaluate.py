@@ -11,7 +11,8 @@ from sklearn.metrics import classification_report, confusion_matrix
 
 from indexer.errors import UsageError
 from indexer.types import Float32, FloatArray, Int64
-from probes.dataset import REAL, Dataset, Target
+from probes.choices import SplitBy, Target
+from probes.dataset import REAL, Dataset
 from probes.evaluation.leakage import leakage
 from probes.evaluation.metrics import (
     RESAMPLES,
@@ -22,7 +23,7 @@ from probes.evaluation.metrics import (
 )
 from probes.evaluation.open_set import measured
 from probes.evaluation.results import Evaluation, Row, Threshold, called
-from probes.grouping import Grouped, Pair, SplitBy, grouped
+from probes.grouping import Grouped, Pair, grouped
 from probes.recipe import Recipe, fit
 from probes.splits import Fold, folds_by_group, leave_group_out, leave_one_out
 

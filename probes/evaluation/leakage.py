@@ -9,9 +9,10 @@ import numpy as np
 from sklearn.ensemble import ExtraTreesClassifier
 
 from indexer.types import Float32, Int64
+from probes.choices import SplitBy
 from probes.dataset import Dataset, Texts
 from probes.evaluation.metrics import Interval, RocCurve, bootstrap
-from probes.grouping import Grouped, SplitBy
+from probes.grouping import Grouped
 from probes.splits import Fold
 
 SUSPICIOUS_AUC = 0.55  # what the codec control's interval must lie above to be called a leak

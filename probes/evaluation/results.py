@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from indexer.types import FloatArray, Int64
-from probes.dataset import Target
+from probes.choices import Target
 from probes.evaluation.leakage import Leakage
 from probes.evaluation.metrics import FALSE_POSITIVE_RATES, Interval, reliability
 from probes.evaluation.open_set import OpenSet

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from indexer.errors import UsageError
+from probes.choices import METHODS, REAL_ONLY
 from probes.heads.fewshot import CacheHead, PrototypeHead
 from probes.heads.linear import DiscriminantHead, LogisticHead, RidgeHead
 from probes.heads.nearest import MahalanobisHead, NearestMeanHead, NeighboursHead
 from probes.heads.one_class import RealOnlyHead
 
-# The simplest first: among equals the first one is chosen.
 HEADS: dict[str, type[Any]] = {
     "prototypes": PrototypeHead,
     "nearest-mean": NearestMeanHead,
@@ -21,9 +21,6 @@ HEADS: dict[str, type[Any]] = {
     "cache": CacheHead,
     "knn": NeighboursHead,
 }
-REAL_ONLY = "real-only"
-AUTO = "auto"
-METHODS = (AUTO, *HEADS, REAL_ONLY)
 
 
 def make_head(method: str, **parameters: Any) -> Any:

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from indexer.store.catalog.labels import LabelledSample
-from probes.dataset import Dataset, Target, classes_of
+from probes.choices import Target
+from probes.dataset import Dataset, classes_of
 
 
 def record(number: int, label: str, **known: str | None) -> LabelledSample:

@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 from scipy.special import expit
 
-from probes.calibration import NOT_CALIBRATED, Calibration, Calibrator
+from probes.calibration import NOT_CALIBRATED, Calibrator
+from probes.choices import Calibration
 
 
 def test_platt_finds_the_sigmoid_that_made_the_classes() -> None:

@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 
 from indexer.errors import UsageError
-from probes.grouping import SplitBy, grouped
+from probes.choices import SplitBy
+from probes.grouping import grouped
 from probes.splits import folds_by_group, inner_folds, leave_one_out
 from tests.probes.points import dataset, halves, record
 

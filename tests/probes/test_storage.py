@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 
 from indexer.errors import DfindexError, StoreError, UsageError
-from probes.dataset import Target
-from probes.features import FeatureKind, FeatureSpec
-from probes.heads.registry import HEADS, REAL_ONLY
+from probes.choices import REAL_ONLY, FeatureKind, Target
+from probes.features import FeatureSpec
+from probes.heads.registry import HEADS
 from probes.recipe import Recipe, fit
 from probes.storage import Probe, load_probe, save_probe
 from tests.marks import mostly_slow

@@ -3,9 +3,9 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from indexer.errors import UsageError
-from probes.dataset import Target, check_labels
+from probes.choices import SplitBy, Target
+from probes.dataset import check_labels
 from probes.evaluation.evaluate import evaluate
-from probes.grouping import SplitBy
 from probes.recipe import Recipe, fit
 from tests.marks import mostly_slow
 from tests.probes.points import dataset, halves, record

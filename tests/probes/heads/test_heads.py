@@ -5,6 +5,7 @@ import pytest
 from scipy.special import expit
 from sklearn.covariance import LedoitWolf
 
+from probes.choices import HEAD_NAMES
 from probes.heads.fewshot import CacheHead, PrototypeHead
 from probes.heads.linear import DiscriminantHead, LinearHead, LogisticHead, RidgeHead
 from probes.heads.nearest import MahalanobisHead, NearestMeanHead, NeighboursHead
@@ -192,3 +193,7 @@ def test_a_patch_head_finds_a_local_fake_and_shows_where(pooling: str) -> None:
     plain = make_head("lda").fit(X.reshape(200, 25, 4).mean(axis=1), y)
     mean = plain.predict(unseen.reshape(200, 25, 4).mean(axis=1))
     assert (head.predict(unseen) == truth).mean() > (mean == truth).mean()
+
+
+def test_the_names_of_heads_are_those_that_can_be_chosen() -> None:
+    assert tuple(HEADS) == HEAD_NAMES
