@@ -20,6 +20,7 @@ from indexer.media.files import Limits
 from indexer.store.reader import IndexReader
 from indexer.store.writer import IndexWriter
 from indexer.types import Encoder
+from search.options import SearchOptions
 from search.results import SearchResult
 from search.searcher import Searcher
 from search.verdict import COPIES
@@ -100,7 +101,7 @@ def run(
             searcher.search(asked[0][0])  # what is read once is not on the clock
             tell(f"{len(asked)} searches, verified and not")
             verified = [searcher.search(query) for query, _ in asked]
-            unverified = [searcher.search(query, verify=False) for query, _ in asked]
+            unverified = [searcher.search(query, SearchOptions(verify=False)) for query, _ in asked]
             tell(f"{len(unseen)} non-matching pictures")
             wrong = [pair for path in unseen for pair in _taken_for_copies(searcher, path)]
     first = [_is_first(result, path) for result, (_, path) in zip(verified, asked, strict=True)]

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from indexer.corpus import walk
-from indexer.errors import MediaError, UsageError
+from indexer.errors import MediaError
 from indexer.types import Reason
 
 if TYPE_CHECKING:
@@ -34,19 +34,13 @@ class Unanswered:
         return {"query": {"path": self.path}, "error": error}
 
 
-def answer(
-    index: Index, query: str | Path, k: int = 10, *, max_fpr: float | None = None, **options: Any
-) -> Answer:
+def answer(index: Index, query: str | Path, k: int = 10, **options: Any) -> Answer:
     """Return what an index holds of a picture, a video, or what an id names.
 
-    ``options`` are those of `Index.search`. Raise UsageError for ``max_fpr`` with a video, and
-    what `Index.search` raises.
+    ``options`` are those of `Index.search`. Raise what that raises.
     """
-    if not index.is_video(query):
-        return index.search(query, k, max_fpr=max_fpr, **options)
-    if max_fpr is not None:
-        raise UsageError("expected --min-score with a video, got --max-fpr")
-    return index.search_video(query, k, **options)
+    found = index.search_video if index.is_video(query) else index.search
+    return found(query, k, **options)
 
 
 def answers(

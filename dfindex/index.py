@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
 from dfindex.building import DEFAULT_FOLDER, BuildArguments, build_report
 from dfindex.encoders import encoder_of, open_encoder
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from indexer.types import Encoder, Float32, Sample
     from search.duplicates.groups import Duplicates
     from search.evidence import ExaminedResult
+    from search.options import SearchOptions
     from search.searcher import Searcher
     from search.videos.results import VideoSearchResult
 
@@ -49,56 +50,41 @@ class Index(Closing):
         query: str | Path,
         k: int = 10,
         *,
-        where: str | None = None,
-        space: str | None = None,
-        min_score: float | None = None,
-        max_fpr: float | None = None,
-        verify: bool = True,
         encoder: str | Path | Encoder | None = None,
         device: str = "auto",
         precision: str = "auto",
+        **options: Any,
     ) -> ExaminedResult:
         """Find the ``k`` samples nearest to a picture, or to what a sample shows, by its id.
 
-        ``verify`` compares the pixels of the nearest ones, which tells copies from look-alikes.
-
-        ``encoder`` is only needed where the one that made the space cannot be found by itself.
-        Raise MediaError where the picture cannot be read, UsageError where an option makes no
-        sense, SpaceMismatchError where the encoder is another one.
+        ``options`` are those of `search.options.SearchOptions`: where, space, min_score, max_fpr,
+        verify. ``encoder`` is only needed where the one that made the space cannot be found by
+        itself. Raise MediaError where the picture cannot be read, UsageError where an option makes
+        no sense, SpaceMismatchError where the encoder is another one.
         """
-        searcher = self.searcher(space, encoder, device, precision)
-        return searcher.search(
-            self._query(query),
-            k=k,
-            where=where,
-            min_score=min_score,
-            max_fpr=max_fpr,
-            verify=verify,
-        )
+        asked = _asked(k, options)
+        searcher = self.searcher(asked.space, encoder, device, precision)
+        return searcher.search(self._query(query), asked)
 
     def search_video(
         self,
         query: str | Path,
         k: int = 10,
         *,
-        where: str | None = None,
-        space: str | None = None,
-        min_score: float | None = None,
-        verify: bool = True,
         encoder: str | Path | Encoder | None = None,
         device: str = "auto",
         precision: str = "auto",
+        **options: Any,
     ) -> VideoSearchResult:
         """Find the ``k`` videos and pictures that share most with a video, and where they do.
 
-        The options and errors are those of `search`.
+        The options and errors are those of `search`; ``max_fpr`` is of pictures only.
         """
         from search.videos.searcher import VideoSearcher
 
-        searcher = VideoSearcher(self.searcher(space, encoder, device, precision))
-        return searcher.search(
-            self._query(query), k=k, where=where, min_score=min_score, verify=verify
-        )
+        asked = _asked(k, options)
+        searcher = VideoSearcher(self.searcher(asked.space, encoder, device, precision))
+        return searcher.search(self._query(query), asked)
 
     def duplicates(
         self,
@@ -237,3 +223,12 @@ def build(
     """
     build_report(paths, index=index, **arguments)
     return Index(index)
+
+
+def _asked(k: int, options: dict[str, Any]) -> SearchOptions:
+    from search.options import OPTIONS, SearchOptions
+
+    unknown = sorted(options.keys() - {option.name for option in OPTIONS})
+    if unknown:
+        raise TypeError(f"a search has no option {', '.join(unknown)}")
+    return SearchOptions(k=k, **options)

@@ -14,7 +14,7 @@ from jinja2 import Environment, FileSystemLoader, select_autoescape
 import dfindex
 from dfindex import availability
 from dfindex.places import page_of, place_of
-from search.verdict import WORDS
+from search.verdict import COPIES, WORDS, tone_of
 from search.videos.description import clock as clock_of
 
 _WITHIN = 0.0005  # seconds
@@ -36,7 +36,7 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters |= availability.WORDS | {"page": page_of, "place": place_of}
+    made.filters |= availability.WORDS | {"page": page_of, "place": place_of, "tone": tone_of}
     made.filters.update(
         basename=basename,
         size=size,
@@ -46,7 +46,7 @@ def environment() -> Environment:
         given=given,
         moment=moment,
     )
-    made.globals.update(words=WORDS, version=dfindex.__version__, now=now)
+    made.globals.update(words=WORDS, copies=COPIES, version=dfindex.__version__, now=now)
     return made
 
 

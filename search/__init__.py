@@ -5,6 +5,7 @@ __all__ = [
     "duplicates",
     "evidence",
     "keypoint_votes",
+    "options",
     "projection",
     "query",
     "restriction",

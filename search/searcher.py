@@ -9,7 +9,7 @@ from types import MappingProxyType
 
 import numpy as np
 
-from indexer.errors import UnavailableError, UsageError
+from indexer.errors import UnavailableError
 from indexer.media.image import DecodedImage
 from indexer.media.videos.frames import DEFAULT_FRAMES
 from indexer.originals import Originals
@@ -20,6 +20,7 @@ from indexer.types import Absence, Encoder, Int64, Kind, Sample
 from search.candidates import Candidate, candidates
 from search.evidence import Evidence, ExaminedResult, examine
 from search.judgement import Found, Judge
+from search.options import SearchOptions
 from search.query import Picture, is_same_content, read_picture, sampled_picture
 from search.restriction import allowed_ids
 from search.results import Completeness, Hit, Query, Searched, SearchResult, without_files
@@ -39,72 +40,55 @@ class Searcher:
         self._judge = Judge(reader.catalog, space)
         self._originals = Originals(reader.catalog)
 
-    def search(
-        self,
-        query: Path | Sample,
-        *,
-        k: int = 10,
-        where: str | None = None,
-        min_score: float | None = None,
-        max_fpr: float | None = None,
-        verify: bool = True,
-    ) -> ExaminedResult:
-        """Return the ``k`` nearest samples to a picture: exact copies, verified ones, the rest.
+    def search(self, query: Path | Sample, options: SearchOptions | None = None) -> ExaminedResult:
+        """Return the nearest samples to a picture: exact copies, verified ones, the rest.
 
         A sample is searched for by what it shows: a picture, a page, a frame. Where its file is
         not there any more as it was, or nothing is to be verified anyway, by its stored vector.
 
-        ``where`` restricts to samples that meet a filter, before the nearest are chosen;
-        ``min_score`` and ``max_fpr`` drop hits below a score, or below the score that at most
-        that share of pictures without a copy here would reach. ``verify`` compares the pixels of
-        the most promising, at most `VERIFIED`. Raise MediaError where the picture cannot be read,
-        UnavailableError where a sample's file cannot and no vector is stored, UsageError where an
-        option makes no sense.
+        The pixels of `VERIFIED` samples at most are compared. Raise MediaError where the picture
+        cannot be read, UnavailableError where a sample's file cannot and no vector is stored,
+        UsageError where an option makes no sense.
         """
-        threshold = self._threshold(k, min_score, max_fpr)
+        options = options or SearchOptions()
+        threshold = self._judge.threshold(options.min_score, options.max_fpr)
         _ = self.encoder.device  # a deferred encoder is loaded now, and not on the clock
-        allowed = allowed_ids(self.reader.catalog, where)
-        if isinstance(query, Sample) and not verify:
-            stored = self._by_vectors([query.id], k, allowed, threshold).get(query.id)
+        allowed = allowed_ids(self.reader.catalog, options.where)
+        if isinstance(query, Sample) and not options.verify:
+            stored = self._by_vectors([query.id], options.k, allowed, threshold).get(query.id)
             if stored is not None:
                 return stored
         try:
-            return self._answer(query, k, allowed, threshold, verify=verify)
+            return self._answer(query, options, allowed, threshold)
         except UnavailableError as error:
             assert isinstance(query, Sample)  # other queries have no sample's file to be opened
             known = {query.id: error.why}
-            found = self._by_vectors([query.id], k, allowed, threshold, known).get(query.id)
+            answers = self._by_vectors([query.id], options.k, allowed, threshold, known)
+            found = answers.get(query.id)
             if found is None:
                 raise
             return found
 
     def search_samples(
-        self,
-        ids: Sequence[int],
-        *,
-        k: int = 10,
-        where: str | None = None,
-        min_score: float | None = None,
-        max_fpr: float | None = None,
+        self, ids: Sequence[int], options: SearchOptions
     ) -> list[SearchResult | None]:
         """Return the unverified answer for each of several samples, from their stored vectors.
 
         None stands for an id that is not live in this space. One pass answers them all.
         """
-        threshold = self._threshold(k, min_score, max_fpr)
-        allowed = allowed_ids(self.reader.catalog, where)
-        answers = self._by_vectors(ids, k, allowed, threshold)
+        threshold = self._judge.threshold(options.min_score, options.max_fpr)
+        allowed = allowed_ids(self.reader.catalog, options.where)
+        answers = self._by_vectors(ids, options.k, allowed, threshold)
         return [answers.get(int(one)) for one in ids]
 
     def _answer(
         self,
         query: Path | Sample,
-        k: int,
+        options: SearchOptions,
         allowed: Int64 | None,
         threshold: float,
-        *,
-        verify: bool,
     ) -> ExaminedResult:
+        k, verify = options.k, options.verify
         clock = Clock()
         picture = self._pictured(query)
         clock.lap("embed")
@@ -198,12 +182,6 @@ class Searcher:
             picture=picture,
             evidence=evidence,
         )
-
-    def _threshold(self, k: int, min_score: float | None, max_fpr: float | None) -> float:
-        """Return the least score of a hit; raise UsageError where what is asked makes no sense."""
-        if k < 1:
-            raise UsageError(f"expected at least one hit to be asked for, got -k {k}")
-        return self._judge.threshold(min_score, max_fpr)
 
     def _pictured(self, query: Path | Sample) -> Picture:
         if isinstance(query, Sample):

@@ -1,4 +1,4 @@
-"""What can be said of two pictures."""
+"""What can be said of two pictures, what people are told for it, and how it looks."""
 
 from __future__ import annotations
 
@@ -16,9 +16,16 @@ class Verdict(StrEnum):
     NOT_ASSESSABLE = "not_assessable"
 
 
-COPIES = (Verdict.EXACT, Verdict.COPY, Verdict.ALTERED_COPY)
+class Tone(StrEnum):
+    """In which colour a verdict is shown, wherever it is."""
 
-# What people are told for each of them.
+    FOUND = "found"
+    ALTERED = "altered"
+    NEAR = "near"
+    NONE = "none"
+
+
+COPIES = (Verdict.EXACT, Verdict.COPY, Verdict.ALTERED_COPY)
 WORDS = {
     Verdict.EXACT: "exact copy, byte for byte",
     Verdict.COPY: "copy",
@@ -27,3 +34,14 @@ WORDS = {
     Verdict.UNRELATED: "nearest, but unrelated",
     Verdict.NOT_ASSESSABLE: "cannot be assessed",
 }
+_TONES = {
+    Verdict.EXACT: Tone.FOUND,
+    Verdict.COPY: Tone.FOUND,
+    Verdict.ALTERED_COPY: Tone.ALTERED,
+    Verdict.SIMILAR: Tone.NEAR,
+}
+
+
+def tone_of(verdict: str) -> Tone:
+    """Return the tone of a verdict."""
+    return _TONES.get(Verdict(verdict), Tone.NONE)

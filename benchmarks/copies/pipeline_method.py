@@ -18,6 +18,7 @@ from indexer.store.reader import IndexReader
 from indexer.store.writer import IndexWriter
 from indexer.types import Encoder, Float32
 from search.candidates import candidates
+from search.options import SearchOptions
 from search.query import read_picture
 from search.searcher import Searcher
 from search.verdict import Verdict
@@ -80,7 +81,9 @@ class Pipeline:
                 picture.image, picture.vector, self._searcher.space, self._encoder, count=HITS
             )
             return [(one.id, 1 - place / HITS) for place, one in enumerate(found)]
-        result = self._searcher.search(path, k=HITS, verify=self._stage == "verified")
+        result = self._searcher.search(
+            path, SearchOptions(k=HITS, verify=self._stage == "verified")
+        )
         if self._stage == "verified":
             self.verdicts.append(result.hits[0].verdict if result.hits else None)
         return [(hit.sample.id, hit.confidence) for hit in result.hits]

@@ -7,7 +7,7 @@ import math
 import os
 import sys
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, is_dataclass
+from dataclasses import Field, asdict, is_dataclass
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
@@ -16,6 +16,7 @@ from typing import Any
 import click
 
 from dfindex.cli.main import INDEX
+from search.options import OPTIONS
 
 Command = Callable[..., Any]
 
@@ -42,6 +43,26 @@ def index_option(command: Command) -> Command:
         callback=resolve,
         help="The index folder; by default $DFINDEX_INDEX, else ./.dfindex.",
     )(command)
+
+
+def search_options(command: Command) -> Command:
+    """Give a command every option of `search.options.SearchOptions`."""
+    for option in reversed(OPTIONS):
+        command = _search_option(option)(command)
+    return command
+
+
+def _search_option(option: Field[Any]) -> Callable[[Command], Command]:
+    name, told = option.name.replace("_", "-"), option.metadata
+    words, metavar = told["help"], told["metavar"] or None
+    if isinstance(option.default, bool):
+        return click.option(f"--{name}/--no-{name}", default=option.default, help=words)
+    if isinstance(option.default, int):
+        least = click.IntRange(min=told["limits"]["ge"])
+        default = option.default
+        return click.option(f"-{name}", type=least, default=default, show_default=True, help=words)
+    kind = float if told["limits"] else str
+    return click.option(f"--{name}", type=kind, metavar=metavar, help=words)
 
 
 def encoder_options(command: Command) -> Command:

@@ -20,6 +20,7 @@ from dfindex.cli.options import (
     print_json,
     print_json_list,
     report_option,
+    search_options,
 )
 from dfindex.cli.streams import nobody_reads, until_nobody_reads
 
@@ -31,14 +32,7 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("query", metavar="IMAGE|VIDEO|ID|FOLDER", type=click.Path())
 @index_option
-@click.option("-k", default=10, show_default=True, type=click.IntRange(1), help="Hits to show.")
-@click.option("--space", metavar="NAME", help="Which space, where there are several.")
-@click.option("--where", metavar="EXPR", help="Only samples with: label = 'fake' and width > 400.")
-@click.option("--min-score", type=float, help="Drop hits of a lower score.")
-@click.option(
-    "--max-fpr", type=float, help="Drop hits that this share of non-matching pictures would reach."
-)
-@click.option("--verify/--no-verify", default=True, help="Compare the pixels of the nearest.")
+@search_options
 @report_option
 @frames_folder_flag
 @encoder_options

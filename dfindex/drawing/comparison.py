@@ -8,9 +8,10 @@ import cv2
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from dfindex.drawing.palette import ALTERED, FAINT, GROUND, HEAT, INK, SHARED, VERDICTS
+from dfindex.drawing.palette import ALTERED, FAINT, GROUND, HEAT, INK, SHARED, TONES
 from indexer.media.image import DecodedImage
 from search.evidence import Evidence
+from search.verdict import tone_of
 from search.verification.compare import Comparison
 from search.verification.transforms import Matrix, applied, common_area, corners_of, inverse
 
@@ -139,7 +140,7 @@ def _caption(canvas: Image.Image, comparison: Comparison) -> None:
     verdict = comparison.verdict.value.replace("_", " ")
     length = draw.textlength(verdict, font=title)
     chip = (MARGIN, 18, MARGIN + length + 28, 54)
-    draw.rounded_rectangle(chip, radius=8, fill=VERDICTS[comparison.verdict])
+    draw.rounded_rectangle(chip, radius=8, fill=TONES[tone_of(comparison.verdict)])
     draw.text((MARGIN + 14, 36), verdict, fill=(255, 255, 255), font=title, anchor="lm")
     if comparison.score is not None:
         score = f"similarity {comparison.score:.2f}"

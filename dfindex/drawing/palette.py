@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from search.verdict import Verdict
+from search.verdict import Tone
 
 GROUND, INK, FAINT = (24, 26, 31), (240, 242, 245), (150, 156, 166)
 SHARED, ALTERED = (64, 224, 208), (255, 71, 71)
 HEAT = ((255, 214, 10), (255, 120, 0), (214, 0, 28))  # from just visible to strongest
-VERDICTS = {
-    Verdict.EXACT: (46, 160, 67),
-    Verdict.COPY: (46, 160, 67),
-    Verdict.ALTERED_COPY: (208, 60, 52),
-    Verdict.SIMILAR: (191, 135, 0),
-    Verdict.UNRELATED: (101, 109, 118),
-    Verdict.NOT_ASSESSABLE: (101, 109, 118),
+TONES = {
+    Tone.FOUND: (46, 160, 67),
+    Tone.ALTERED: (208, 60, 52),
+    Tone.NEAR: (191, 135, 0),
+    Tone.NONE: (101, 109, 118),
 }

@@ -3,31 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from dfindex.index import Index
 from dfindex.server.http.departures import Stop
 from dfindex.server.http.errors import Problem
-from indexer.errors import UsageError
 from indexer.media.files import Limits
 from indexer.types import Kind, Sample
+from search.options import SearchOptions
 from search.results import SearchResult
 from search.videos.clips import ClipReader
 from search.videos.results import VideoSearchResult
 from search.videos.searcher import VideoSearcher
-
-
-@dataclass(frozen=True, kw_only=True)
-class SearchOptions:
-    """What a search is asked for, by the names the command line has."""
-
-    k: int = 10
-    where: str | None = None
-    space: str | None = None
-    min_score: float | None = None
-    max_fpr: float | None = None
-    verify: bool = True
 
 
 def known_sample(index: Index, sample_id: int) -> Sample:
@@ -56,13 +43,7 @@ def stored(
     """Search for samples by their stored vectors; None is of frames, unknown ids are left out."""
     frames = [one.id for one in index.catalog.samples(ids) if one.kind is Kind.FRAME]
     pictures = [one for one in ids if one not in frames]
-    found = index.searcher(options.space).search_samples(
-        pictures,
-        k=options.k,
-        where=options.where,
-        min_score=options.min_score,
-        max_fpr=options.max_fpr,
-    )
+    found = index.searcher(options.space).search_samples(pictures, options)
     answers = {one: answer for one, answer in zip(pictures, found, strict=True) if answer}
     return {**answers, **dict.fromkeys(frames)}
 
@@ -85,27 +66,11 @@ def searched_clip(
     limits: Limits | None = None,
 ) -> VideoSearchResult:
     """Search with a video, until nobody waits for it."""
-    if options.max_fpr is not None:
-        raise UsageError("expected min_score with a video, got max_fpr; a rate is of pictures")
     searcher = index.searcher(options.space)
     with ClipReader(searcher.encoder, limits=limits) as reader, stop.ends(reader.halt):
-        return VideoSearcher(searcher).search(
-            query,
-            k=options.k,
-            where=options.where,
-            min_score=options.min_score,
-            verify=options.verify,
-            reader=reader,
-        )
+        return VideoSearcher(searcher).search(query, options, reader=reader)
 
 
 def searched(index: Index, query: Path | Sample, options: SearchOptions) -> SearchResult:
     """Search with a picture."""
-    return index.searcher(options.space).search(
-        query,
-        k=options.k,
-        where=options.where,
-        min_score=options.min_score,
-        max_fpr=options.max_fpr,
-        verify=options.verify,
-    )
+    return index.searcher(options.space).search(query, options)

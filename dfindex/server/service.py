@@ -27,7 +27,6 @@ from dfindex.server.maps import Maps
 from dfindex.server.media import PictureCache, Unchanged
 from dfindex.server.metrics import Metrics
 from dfindex.server.searching import (
-    SearchOptions,
     known_sample,
     sample_of,
     searched,
@@ -44,6 +43,7 @@ from indexer.closing import Closing
 from indexer.errors import IndexLockedError
 from indexer.media.files import Limits
 from indexer.types import Kind, Sample
+from search.options import SearchOptions
 from search.results import SearchResult
 from search.videos.clips import ClipReader
 from search.videos.results import VideoSearchResult

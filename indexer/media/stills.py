@@ -10,9 +10,8 @@ from typing import Any, Protocol
 from PIL import Image, JpegImagePlugin, MpoImagePlugin
 
 from indexer.errors import MediaError
-from indexer.media.formats import MediaKind
+from indexer.media.formats import RAW, MediaKind
 from indexer.media.jpegs import Extent, extents
-from indexer.media.plugins import RAW
 from indexer.types import Reason
 
 

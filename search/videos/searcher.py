@@ -11,6 +11,7 @@ import numpy as np
 from indexer.errors import MediaError, UnavailableError, UsageError
 from indexer.originals import Originals
 from indexer.types import Int64, Reason, Sample
+from search.options import SearchOptions
 from search.restriction import allowed_ids
 from search.results import without_files
 from search.searcher import Searcher
@@ -52,14 +53,11 @@ class VideoSearcher:
     def search(
         self,
         query: Path | Sample,
+        options: SearchOptions | None = None,
         *,
-        k: int = 10,
-        where: str | None = None,
-        min_score: float | None = None,
-        verify: bool = True,
         reader: ClipReader | None = None,
     ) -> VideoSearchResult:
-        """Return the ``k`` videos and pictures that share most with a video.
+        """Return the videos and pictures that share most with a video.
 
         A sample is searched for by its whole video; where that is not there any more as it was, by
         its stored vectors, and no frames are compared.
@@ -68,22 +66,22 @@ class VideoSearcher:
         reads the video, within its limits and until it is halted. Raise MediaError where the
         video cannot be read, UsageError where an option makes no sense.
         """
+        options = options or SearchOptions()
+        if options.max_fpr is not None:
+            raise UsageError("expected min_score with a video, got max_fpr; a rate is of pictures")
         if reader is None:
             with ClipReader(self._encoder) as reader:
-                return self.search(
-                    query, k=k, where=where, min_score=min_score, verify=verify, reader=reader
-                )
-        if k < 1:
-            raise UsageError(f"expected at least one hit to be asked for, got -k {k}")
+                return self.search(query, options, reader=reader)
+        k = options.k
         _ = self._encoder.device
         clock = Clock()
         clip, available = self._read(query, reader)
         clock.lap("embed")
-        allowed = allowed_ids(self._reader.catalog, where)
-        found = [one for one in self._aligned(clip, k, allowed) if _reaches(one, min_score)]
+        allowed = allowed_ids(self._reader.catalog, options.where)
+        found = [one for one in self._aligned(clip, k, allowed) if _reaches(one, options.min_score)]
         clock.lap("retrieve")
         frames = reader.frames(clip)
-        looked_at = VERIFIED if verify and available else 0
+        looked_at = VERIFIED if options.verify and available else 0
         hits = [
             self._hit(one, frames if place < looked_at else None)
             for place, one in enumerate(found[: max(k, VERIFIED)])

@@ -14,6 +14,7 @@ from rich.text import Text
 from dfindex import availability
 from dfindex.cli.tables.console import shown_on
 from dfindex.places import page_of, place_of
+from search.verdict import Tone, tone_of
 
 if TYPE_CHECKING:
     from dfindex.status import Status
@@ -27,12 +28,7 @@ if TYPE_CHECKING:
 
 _LISTED = 20
 _ROOTS = 5  # folders of the corpus that are named
-_VERDICT_STYLES = {
-    "exact": "bold green",
-    "copy": "green",
-    "altered_copy": "bold yellow",
-    "similar": "cyan",
-}
+_STYLES = {Tone.FOUND: "green", Tone.ALTERED: "bold yellow", Tone.NEAR: "cyan", Tone.NONE: "dim"}
 
 
 def build_summary(report: BuildReport, index: Path) -> None:
@@ -257,4 +253,4 @@ def _folding(*columns: str) -> Table:
 
 def verdict_text(verdict: str) -> Text:
     """Return a verdict in its colour."""
-    return Text(verdict, style=_VERDICT_STYLES.get(verdict, "dim"))
+    return Text(verdict, style=_STYLES[tone_of(verdict)])

@@ -4,49 +4,49 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from dataclasses import Field as DataclassField
+from typing import Annotated, Any, Literal, get_type_hints
 
 from fastapi import Path as InPath
 from fastapi import Request
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 from starlette.datastructures import UploadFile
 
 from dfindex.server.http.addresses import client_of
 from dfindex.server.http.errors import Problem
 from dfindex.server.jobs.queues import Queue
-from dfindex.server.searching import SearchOptions
 from dfindex.server.service import Service
 from dfindex.server.uploads import Upload, read_body
+from search.options import OPTIONS, SearchOptions
 
-MOST_HITS = 1000
 MOST_LABELLED = 200_000
 LARGEST_ID = 2**63 - 1
 SampleId = Annotated[int, InPath(ge=0, le=LARGEST_ID, description="A sample's id.")]
-_STRICT = ConfigDict(extra="forbid")
+_STRICT = ConfigDict(extra="forbid", allow_inf_nan=False)
+# Texts that are longer are no names, and no filter that anybody wrote.
+_TEXT = {"where": {"max_length": 2000}, "space": {"max_length": 200}}
 
 
-class SearchFields(BaseModel):
-    """What a search is asked for beside its picture."""
-
-    model_config = _STRICT
-
-    k: int = Field(default=10, ge=1, le=MOST_HITS, description="Hits to return.")
-    where: str | None = Field(default=None, max_length=2000, description="label = 'fake'")
-    space: str | None = Field(default=None, max_length=200)
-    min_score: float | None = Field(default=None, ge=-10, le=10, allow_inf_nan=False)
-    max_fpr: float | None = Field(default=None, gt=0, le=1)
-    verify: bool = Field(default=True, description="Compare the pixels of the nearest.")
-
-    def options(self) -> SearchOptions:
-        """Return them as the service takes them."""
-        names = ("k", "where", "space", "min_score", "max_fpr", "verify")
-        return SearchOptions(**{name: getattr(self, name) for name in names})
+_HINTS = get_type_hints(SearchOptions)
 
 
-class SampleSearch(SearchFields):
-    """A search by a sample's id."""
+def _field(option: DataclassField[Any]) -> Any:
+    limits: dict[str, Any] = {**option.metadata["limits"], **_TEXT.get(option.name, {})}
+    words = option.metadata["help"]
+    return _HINTS[option.name], Field(default=option.default, description=words, **limits)
 
-    sample_id: int = Field(ge=0, le=LARGEST_ID)
+
+_FIELDS: dict[str, Any] = {option.name: _field(option) for option in OPTIONS}
+# What a search is asked for beside its picture, and a search by a sample's id.
+SearchFields = create_model("SearchFields", __config__=_STRICT, **_FIELDS)
+SampleSearch = create_model(
+    "SampleSearch", __base__=SearchFields, sample_id=(int, Field(ge=0, le=LARGEST_ID))
+)
+
+
+def options_of(asked: BaseModel) -> SearchOptions:
+    """Return what a search is asked for as the service takes it."""
+    return SearchOptions(**asked.model_dump(exclude={"sample_id"}))
 
 
 class LabelsGiven(BaseModel):

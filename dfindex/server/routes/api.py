@@ -23,6 +23,7 @@ from dfindex.server.http.bodies import (
     SampleSearch,
     SearchFields,
     json_body,
+    options_of,
     received,
     texts_of,
     validated,
@@ -51,7 +52,7 @@ async def search(request: Request, service: TheService) -> Response:
     """Find what resembles a picture (multipart, part `file`) or a sample (JSON, `sample_id`)."""
     if request.headers.get("content-type", "").startswith("application/json"):
         asked = validated(SampleSearch, await json_body(request))
-        return as_json(await service.search_sample(asked.sample_id, asked.options()))
+        return as_json(await service.search_sample(asked.sample_id, options_of(asked)))
     form = await read_form(request)
     try:
         fields = validated(SearchFields, texts_of(form))
@@ -61,7 +62,7 @@ async def search(request: Request, service: TheService) -> Response:
         await form.close()
     try:
         upload = await service.vet(upload)
-        return as_json(await service.search_upload(upload, fields.options()))
+        return as_json(await service.search_upload(upload, options_of(fields)))
     finally:
         service.uploads.drop(upload)
 

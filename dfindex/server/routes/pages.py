@@ -18,7 +18,6 @@ from dfindex.server.http.bodies import LARGEST_ID, SampleId, received, texts_of
 from dfindex.server.http.errors import Problem, problem_of
 from dfindex.server.routes.dependencies import TheService, editor
 from dfindex.server.routes.login import login_page
-from dfindex.server.searching import SearchOptions
 from dfindex.server.service import Service
 from dfindex.server.uploads import file_of, read_form
 from dfindex.server.views.corpus import corpus_state, facets
@@ -29,6 +28,7 @@ from dfindex.server.views.sides import Side, side_of, small_picture
 from indexer.errors import DfindexError
 from indexer.media.formats import media_type
 from indexer.types import Sample
+from search.options import SearchOptions
 
 pages = APIRouter(include_in_schema=False)
 _MOST_HITS = 200

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from indexer.corpus import FoundFile, is_below
 from indexer.errors import MediaError
-from indexer.media.plugins import read_now
+from indexer.media.formats import read_now
 from indexer.store.catalog.changes import WritableCatalog
 from indexer.types import Reason
 

@@ -13,8 +13,8 @@ from PIL import Image, ImageOps
 
 from indexer.errors import MediaError
 from indexer.media.files import Limits
+from indexer.media.formats import Plugin
 from indexer.media.image import DecodedImage, Pictures, decode_image
-from indexer.media.plugins import Plugin
 from indexer.preprocess import PRESETS, needed, prepare
 from indexer.types import Reason
 from tests.checkout import needs_shared, shared_data

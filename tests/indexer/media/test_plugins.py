@@ -13,8 +13,8 @@ from PIL import Image
 from indexer.build import BuildOptions, BuildReport, build
 from indexer.corpus import walk
 from indexer.errors import MediaError
+from indexer.media.formats import HEIF, JPEG_XL, RAW, Plugin, read_now
 from indexer.media.image import decode_image
-from indexer.media.plugins import HEIF, JPEG_XL, RAW, Plugin, read_now
 from indexer.store.catalog.changes import FailedFile
 from indexer.store.writer import IndexWriter
 from indexer.types import Reason
