@@ -9,7 +9,7 @@ _EXTRAS = {
     "timm": ("backbones", "an encoder of this design"),
     "openvino": ("openvino", "the engine openvino"),
     **dict.fromkeys(
-        ("fastapi", "starlette", "pydantic", "uvicorn", "h11", "prometheus_client"),
+        ("fastapi", "starlette", "pydantic", "uvicorn", "prometheus_client"),
         ("serve", "dfindex serve"),
     ),
 }

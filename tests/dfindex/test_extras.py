@@ -22,9 +22,9 @@ DISTRIBUTIONS = {
     "prometheus_client": "prometheus-client",
     "sklearn": "scikit-learn",
     "umap": "umap-learn",
-    "huggingface_hub": "huggingface_hub",
+    "python_multipart": "python-multipart",
 }
-OURS = {"indexer", "search", "probes", "dfindex", "benchmarks", "training", "tests"}
+OURS = {"_typeshed", "indexer", "search", "probes", "dfindex", "benchmarks", "training", "tests"}
 WITHOUT = """
 import sys
 
@@ -38,7 +38,7 @@ from dfindex.cli import main
 main({arguments!r})
 """
 NAMES = ("umap", "matplotlib", "timm", "openvino", "fastapi", "starlette", "pydantic")
-NAMES += ("uvicorn", "h11", "prometheus_client", "multipart", "python_multipart")
+NAMES += ("uvicorn", "prometheus_client", "multipart", "python_multipart")
 
 
 def without(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
@@ -81,6 +81,7 @@ def test_what_an_extra_brings_is_in_the_default_install_too() -> None:
     assert requirements("map", "serve", "report", "backbones") == requirements()
 
 
+@pytest.mark.slow
 def test_an_index_is_built_and_searched_without_any_extra(tmp_path: Path) -> None:
     photos, index = sorted(PHOTOS.iterdir())[0], tmp_path / "index"
     built = without("--index", index, "build", photos)

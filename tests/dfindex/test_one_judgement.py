@@ -114,6 +114,7 @@ def test_a_reports_overlay_marks_what_its_hit_says(
     assert_outlined(np.asarray(overlay), match["altered_boxes"], (1800, 1800))
 
 
+@pytest.mark.slow
 def test_the_drawing_of_a_comparison_marks_what_it_says(
     spliced: tuple[Path, Path], tmp_path: Path
 ) -> None:

@@ -114,6 +114,7 @@ def test_a_search_by_id_reads_no_other_picture(answered: Run, corpus: Path) -> N
     assert "it was searched for by its stored vector, and no pixels were compared" in said
 
 
+@pytest.mark.slow
 def test_a_report_shows_files_whose_names_are_no_text(answered: Run, tmp_path: Path) -> None:
     root = os.fsencode(tmp_path / "names")
     Path(os.fsdecode(root)).mkdir()

@@ -73,6 +73,7 @@ def test_without_verification_no_copy_is_claimed(index: Path) -> None:
     assert all(hit["match"] is None for hit in answer["hits"])
 
 
+@pytest.mark.slow
 def test_boxes_and_transform_are_in_pixels_of_the_originals(index: Path, tmp_path: Path) -> None:
     """A query three times as large has its altered box and its scale three times as large."""
     path = DATA / "manipulated" / "demo_local_splice.jpg"

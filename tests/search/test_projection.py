@@ -40,6 +40,7 @@ def test_neighbours_are_those_of_exhaustive_search(tmp_path: Path) -> None:
     assert not (found.neighbours == found.ids[:, None]).any()
 
 
+@pytest.mark.slow
 def test_the_map_keeps_groups_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rng = np.random.default_rng(0)
     group = np.repeat([0, 1], 60)
@@ -98,6 +99,7 @@ def test_new_samples_are_placed_without_moving_the_others(tmp_path: Path) -> Non
         np.testing.assert_allclose(second.coordinates[row], expected, atol=1e-3)
 
 
+@pytest.mark.slow
 def test_a_query_is_placed_near_its_copy(tmp_path: Path) -> None:
     with opened(tmp_path) as index:
         found = project(index.space())

@@ -49,6 +49,7 @@ def steps(progress, sources, run, count):
     return load(run)
 
 
+@pytest.mark.slow
 def test_a_resumed_run_equals_an_unbroken_one(sources, tmp_path):
     whole = steps(start(), sources, tmp_path / "whole", 4)
     half = steps(start(), sources, tmp_path / "parts", 2)

@@ -47,6 +47,7 @@ def test_the_vectors_are_torchs(folder: Path, precision: str, cosine: float) -> 
     assert np.abs(b.cls @ weight.T + bias - b.logits).max() < 1e-5
 
 
+@pytest.mark.slow
 @needs_openvino
 @pytest.mark.filterwarnings("ignore")
 def test_threads_share_it(folder: Path) -> None:

@@ -184,6 +184,7 @@ def test_a_decoder_does_not_listen_to_ctrl_c(tmp_path: Path) -> None:
     assert set(reasons(results).values()) == {None}
 
 
+@pytest.mark.slow
 def test_a_slow_picture_ends_in_a_timeout_and_the_rest_goes_on(tmp_path: Path) -> None:
     corpus(tmp_path, 4)
     write_png(tmp_path / "00001-slow.png", 13_000, 13_000, colour_type=2, bands=3)

@@ -153,6 +153,7 @@ def test_each_generator_is_measured_and_the_worst_source_named() -> None:
     assert found.worst_source == "s1"
 
 
+@pytest.mark.slow
 def test_a_generator_left_out_is_not_learnt_from() -> None:
     records = [record(n, "real") for n in range(1, 61)]
     records += [record(n, "fake", generator="gan") for n in range(61, 91)]

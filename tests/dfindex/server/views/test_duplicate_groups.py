@@ -57,6 +57,7 @@ def test_the_page_answers_while_groups_are_found(
     assert f"{total} group" in client.get("/duplicates?min_score=0.9").text
 
 
+@pytest.mark.slow
 def test_a_decision_does_not_empty_the_page(
     client: TestClient, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

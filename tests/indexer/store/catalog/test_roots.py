@@ -154,6 +154,7 @@ def test_a_corpus_named_through_a_link_keeps_that_name(case: Path, tmp_path: Pat
     assert encoder.pictures == 0
 
 
+@pytest.mark.slow
 def test_a_folder_above_an_older_root_takes_only_what_is_new(case: Path) -> None:
     run(case / ".dfindex", case / "photos")
     run(case / ".dfindex", case)

@@ -60,6 +60,7 @@ def files(writer: IndexWriter) -> int:
     return len(list(writer.folder.space(SPEC.fingerprint).segments.iterdir()))
 
 
+@pytest.mark.slow
 def test_segments_stay_few_and_their_vectors_the_same(writer: IndexWriter) -> None:
     most = 0
     for number in range(40):

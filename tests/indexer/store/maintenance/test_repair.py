@@ -111,6 +111,7 @@ def test_what_a_compaction_dropped_stays_dropped(case: Path, harm: Callable[[Pat
     assert examine(index).healthy
 
 
+@pytest.mark.slow
 def test_a_removal_holds_although_no_catalog_is_left(case: Path) -> None:
     index, gone = case / "index", sorted((case / "corpus").iterdir())[3:6]
     remove(index, gone)
