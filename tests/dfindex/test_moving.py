@@ -333,7 +333,7 @@ class TestLooking:
         files = parsed(result)["files"]
         assert files == {"seen": 10, "read": 2, "gone": [str(third)], "changed": [str(other)]}
 
-@pytest.mark.slow
+    @pytest.mark.slow
     def test_doctor_reads_everything_when_asked_to(self, run: Run, case: Path) -> None:
         path = case / "camera" / "00001.png"
         status, data = path.stat(), path.read_bytes()
