@@ -21,7 +21,7 @@ from indexer.store.reader import IndexReader
 from indexer.store.writer import IndexWriter
 from indexer.types import Encoder
 from search.options import SearchOptions
-from search.results import SearchResult
+from search.results import PictureResult
 from search.searcher import Searcher
 from search.verdict import COPIES
 
@@ -37,7 +37,7 @@ class Latency:
     p95: dict[str, float]
 
     @classmethod
-    def of(cls, results: Sequence[SearchResult]) -> Latency:
+    def of(cls, results: Sequence[PictureResult]) -> Latency:
         """Gather the times of some searches."""
         times = {part: [getattr(one.timing_ms, part) for one in results] for part in PARTS}
         return cls(
@@ -137,7 +137,7 @@ def _attacked(chosen: Photographs, home: Path, seed: int) -> list[tuple[Path, Pa
     return made
 
 
-def _is_first(result: SearchResult, original: Path) -> bool:
+def _is_first(result: PictureResult, original: Path) -> bool:
     hit = result.hits[0]
     return hit.verdict in COPIES and Path(hit.sample.path).samefile(original)
 

@@ -20,7 +20,7 @@ from indexer.media.image import DecodedImage
 from indexer.media.scales import Scales
 from indexer.originals import Originals
 from indexer.types import Absence, Sample
-from search.results import Match, SearchResult
+from search.results import Match, PictureResult
 from search.verification.compare import Comparison, compare_images
 from search.verification.features import LocalFeatures, local_features
 from search.verification.transforms import Matrix
@@ -63,7 +63,7 @@ class Evidence:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ExaminedResult(SearchResult):
+class ExaminedResult(PictureResult):
     """An answer with the pictures behind it, in memory only: of the query, and of hits by id."""
 
     picture: DecodedImage | None = None

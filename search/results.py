@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeAlias, TypeVar
 
 from indexer.types import Absence, Sample
 from search.verdict import COPIES, Verdict
@@ -113,14 +113,20 @@ class Timing:
     total: float
 
 
-@dataclass(frozen=True, kw_only=True)
-class SearchResult:
-    """The answer to one query; ``unavailable`` candidates' files could not be opened."""
+Q = TypeVar("Q", bound=Query)
 
-    query: Query
+
+@dataclass(frozen=True, kw_only=True)
+class SearchResult(Generic[Q, H]):
+    """The answer to one query, a picture or a video.
+
+    ``unavailable`` candidates' files could not be opened.
+    """
+
+    query: Q
     index: Searched
     completeness: Completeness
-    hits: tuple[Hit, ...]
+    hits: tuple[H, ...]
     unavailable: int = 0
     timing_ms: Timing
 
@@ -133,3 +139,7 @@ class SearchResult:
         """Return the answer as plain JSON values."""
         told = {one.name: getattr(self, one.name) for one in fields(SearchResult)}
         return asdict(SearchResult(**told))
+
+
+PictureResult: TypeAlias = SearchResult[Query, Hit]
+AnyResult: TypeAlias = SearchResult[Any, Any]  # of a picture or a video

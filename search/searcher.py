@@ -23,7 +23,7 @@ from search.judgement import Found, Judge
 from search.options import SearchOptions
 from search.query import Picture, is_same_content, read_picture, sampled_picture
 from search.restriction import allowed_ids
-from search.results import Completeness, Hit, Query, Searched, SearchResult, without_files
+from search.results import Completeness, Hit, PictureResult, Query, Searched, without_files
 from search.timing import Clock
 
 VERIFIED = 30  # samples at most whose pixels are compared
@@ -71,7 +71,7 @@ class Searcher:
 
     def search_samples(
         self, ids: Sequence[int], options: SearchOptions
-    ) -> list[SearchResult | None]:
+    ) -> list[PictureResult | None]:
         """Return the unverified answer for each of several samples, from their stored vectors.
 
         None stands for an id that is not live in this space. One pass answers them all.

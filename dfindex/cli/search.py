@@ -83,32 +83,13 @@ def _shown_each(
 
 
 def _shown(result: Answer, opened: Index, limited: bool, report: Path | None, as_json: bool) -> int:
+    from dfindex.cli.tables.search import hits_table
+    from dfindex.reports.search import write_report
+
     if report:
-        _write_report(report, result, opened)
+        write_report(report, result, opened.originals)
     if as_json:
         print_json(result.to_json())
     else:
-        _show_table(result)
-    return OK if result.found or (limited and result.hits) else NOTHING_FOUND
-
-
-def _write_report(path: Path, result: Answer, opened: Index) -> None:
-    from dfindex.reports.search import write_report
-    from dfindex.reports.videos import write_video_report
-    from search.evidence import ExaminedResult
-
-    if isinstance(result, ExaminedResult):
-        write_report(path, result, opened.originals)
-    else:
-        write_video_report(path, result, opened.originals)
-
-
-def _show_table(result: Answer) -> None:
-    from dfindex.cli.tables.search import hits_table
-    from dfindex.cli.tables.videos import video_hits_table
-    from search.results import SearchResult
-
-    if isinstance(result, SearchResult):
         hits_table(result)
-    else:
-        video_hits_table(result)
+    return OK if result.found or (limited and result.hits) else NOTHING_FOUND

@@ -11,7 +11,7 @@ from dfindex.server.http.errors import Problem
 from indexer.media.files import Limits
 from indexer.types import Kind, Sample
 from search.options import SearchOptions
-from search.results import SearchResult
+from search.results import AnyResult, PictureResult
 from search.videos.clips import ClipReader
 from search.videos.results import VideoSearchResult
 from search.videos.searcher import VideoSearcher
@@ -39,7 +39,7 @@ def unknown_sample(sample_id: int) -> Problem:
 
 def stored(
     index: Index, ids: Sequence[int], options: SearchOptions
-) -> dict[int, SearchResult | None]:
+) -> dict[int, PictureResult | None]:
     """Search for samples by their stored vectors; None is of frames, unknown ids are left out."""
     frames = [one.id for one in index.catalog.samples(ids) if one.kind is Kind.FRAME]
     pictures = [one for one in ids if one not in frames]
@@ -48,9 +48,7 @@ def stored(
     return {**answers, **dict.fromkeys(frames)}
 
 
-def searched_sample(
-    index: Index, sample_id: int, options: SearchOptions, stop: Stop
-) -> SearchResult | VideoSearchResult:
+def searched_sample(index: Index, sample_id: int, options: SearchOptions, stop: Stop) -> AnyResult:
     """Search for what a sample is of: a picture, or of a frame its whole video."""
     sample = known_sample(index, sample_id)
     if sample.kind is Kind.FRAME:
@@ -71,6 +69,6 @@ def searched_clip(
         return VideoSearcher(searcher).search(query, options, reader=reader)
 
 
-def searched(index: Index, query: Path | Sample, options: SearchOptions) -> SearchResult:
+def searched(index: Index, query: Path | Sample, options: SearchOptions) -> PictureResult:
     """Search with a picture."""
     return index.searcher(options.space).search(query, options)

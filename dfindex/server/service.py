@@ -44,9 +44,8 @@ from indexer.errors import IndexLockedError
 from indexer.media.files import Limits
 from indexer.types import Kind, Sample
 from search.options import SearchOptions
-from search.results import SearchResult
+from search.results import AnyResult, PictureResult
 from search.videos.clips import ClipReader
-from search.videos.results import VideoSearchResult
 
 T = TypeVar("T")
 
@@ -86,7 +85,7 @@ class Service(Closing):
         self._benches = benches(allowance)
         self._threads = ThreadpoolController()
         # None is of a frame, which is searched for with its whole video.
-        self._by_id: Batcher[_Asked, SearchResult | None] = Batcher(
+        self._by_id: Batcher[_Asked, PictureResult | None] = Batcher(
             self._answer, name="by-id", waiting=4 * allowance.waiting
         )
         self._watch()
@@ -150,12 +149,10 @@ class Service(Closing):
         self.uploads.know(known)
         return known
 
-    async def search_upload(
-        self, upload: Upload, options: SearchOptions
-    ) -> SearchResult | VideoSearchResult:
+    async def search_upload(self, upload: Upload, options: SearchOptions) -> AnyResult:
         """Search for an uploaded file that was vetted."""
         options = self._completed(options)
-        result = await self.read(
+        result: AnyResult = await self.read(
             lambda index, stop: (
                 searched_clip(index, upload.path, options, stop, self.limits)
                 if upload.clip
@@ -164,19 +161,15 @@ class Service(Closing):
             _queue_of(upload.clip),
         )
         self.metrics.timed(vars(result.timing_ms))
-        if isinstance(result, VideoSearchResult):
-            return replace(result, query=replace(result.query, path=upload.name))
         return replace(result, query=replace(result.query, path=upload.name))
 
-    async def search_sample(
-        self, sample_id: int, options: SearchOptions
-    ) -> SearchResult | VideoSearchResult:
+    async def search_sample(self, sample_id: int, options: SearchOptions) -> AnyResult:
         """Search for what a sample is of, as the command line does: a picture, or a whole video.
 
         A picture whose pixels are not compared is searched for by its stored vector.
         """
         options = self._completed(options)
-        result: SearchResult | VideoSearchResult | None = None
+        result: AnyResult | None = None
         if not options.verify:
             future = self._by_id.submit(_Asked(sample_id, options))
             result = await answer_within(self.settings.allowance.seconds, future)
@@ -222,12 +215,12 @@ class Service(Closing):
         self.live.refresh()
         return result
 
-    def _answer(self, asked: Sequence[_Asked]) -> Sequence[SearchResult | None | Exception]:
+    def _answer(self, asked: Sequence[_Asked]) -> Sequence[PictureResult | None | Exception]:
         self.metrics.batches.labels("by-id").observe(len(asked))
         groups: dict[SearchOptions, set[int]] = defaultdict(set)
         for one in asked:
             groups[one.options].add(one.sample_id)
-        answers: dict[_Asked, SearchResult | None | Exception] = {}
+        answers: dict[_Asked, PictureResult | None | Exception] = {}
         # On few threads: they wait for each other by spinning, which takes cores from the requests.
         with self._threads.limit(limits=_PRODUCT_THREADS, user_api="openmp"):
             for options, ids in groups.items():
@@ -237,7 +230,7 @@ class Service(Closing):
 
     def _of_group(
         self, options: SearchOptions, ids: list[int]
-    ) -> dict[int, SearchResult | None | Exception]:
+    ) -> dict[int, PictureResult | None | Exception]:
         try:
             found = self.live.read(lambda index: stored(index, ids, options))
         except Exception as error:

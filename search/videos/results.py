@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import TypeAlias
 
 import numpy as np
 
-from search.results import Completeness, Hit, Match, Query, Searched, Timing
-from search.verdict import COPIES, Verdict
+from search.results import Hit, Match, Query, SearchResult
+from search.verdict import Verdict
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,22 +111,4 @@ class VideoHit(Hit):
     video: VideoMatch
 
 
-@dataclass(frozen=True, kw_only=True)
-class VideoSearchResult:
-    """The answer to a search with a video, as `search.results.SearchResult` is to a picture."""
-
-    query: VideoQuery
-    index: Searched
-    completeness: Completeness
-    hits: tuple[VideoHit, ...]
-    unavailable: int = 0
-    timing_ms: Timing
-
-    @property
-    def found(self) -> bool:
-        """Whether any hit is a copy."""
-        return any(hit.verdict in COPIES for hit in self.hits)
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the answer as plain JSON values."""
-        return asdict(self)
+VideoSearchResult: TypeAlias = SearchResult[VideoQuery, VideoHit]

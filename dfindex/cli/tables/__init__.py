@@ -9,5 +9,4 @@ __all__ = [
     "maintenance",
     "probes",
     "search",
-    "videos",
 ]

@@ -15,6 +15,8 @@ from dfindex import availability
 from dfindex.cli.tables.console import shown_on
 from dfindex.places import page_of, place_of
 from search.verdict import Tone, tone_of
+from search.videos.description import clock
+from search.videos.results import VideoQuery
 
 if TYPE_CHECKING:
     from dfindex.status import Status
@@ -23,8 +25,8 @@ if TYPE_CHECKING:
     from indexer.store.catalog.catalog import Failure
     from indexer.store.catalog.labelling import Labelling
     from indexer.types import Sample
-    from search.results import Hit, SearchResult
-    from search.videos.results import VideoSearchResult
+    from search.results import AnyResult, Hit
+    from search.videos.results import VideoHit
 
 _LISTED = 20
 _ROOTS = 5  # folders of the corpus that are named
@@ -128,34 +130,40 @@ def failures_table(rows: Sequence[Failure]) -> None:
     console.print(table)
 
 
-def hits_table(result: SearchResult) -> None:
-    """Show the hits of a search under what they speak for."""
+def hits_table(result: AnyResult) -> None:
+    """Show the hits of a search under what they speak for; of a video, what was found where."""
     console = shown_on()
-    done = result.completeness
+    done, query = result.completeness, result.query
+    film = isinstance(query, VideoQuery)
+    frames = f", with {query.frames} frames of {clock(query.duration_s)}" if film else ""
     console.print(
         f"Searched {done.indexed} indexed of {done.seen} files ({done.failed} failed), "
-        f"space {result.index.space}, in {result.timing_ms.total:.0f} ms."
+        f"space {result.index.space}{frames}, in {result.timing_ms.total:.0f} ms."
     )
     say_unavailable(result)
     if not result.hits:
         console.print("Nothing reaches the threshold.")
         return
-    table = _folding("", "score", "verdict", "path", "size", "label")
+    more = ("what was found",) if film else ("size", "label")
+    table = _folding("", "score", "verdict", "path", *more)
     for hit in result.hits:
         table.add_row(
             str(hit.rank),
             f"{hit.score:.4f}",
             verdict_text(hit.verdict.value),
-            path_text(hit.sample, place=place_of),
-            f"{hit.sample.width}x{hit.sample.height}",
-            _label(hit),
+            path_text(hit.sample, place=page_of if film else place_of),
+            *(_found(hit) if film else (f"{hit.sample.width}x{hit.sample.height}", _label(hit))),
         )
     console.print(table)
     if not result.found:
         console.print("No copy was found: these are only the nearest.")
 
 
-def say_unavailable(result: SearchResult | VideoSearchResult) -> None:
+def _found(hit: VideoHit) -> tuple[Text]:
+    return (Text(hit.video.description),)
+
+
+def say_unavailable(result: AnyResult) -> None:
     """Say which files could not be opened."""
     for words in (availability.of_query(result.query), availability.of_all(result.unavailable)):
         if words:

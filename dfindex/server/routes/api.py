@@ -37,7 +37,7 @@ from dfindex.server.searching import known_sample, unknown_sample
 from dfindex.server.uploads import Upload, file_of, read_form
 from dfindex.server.views.sides import side_of, small_picture
 from indexer.types import Sample
-from search.results import SearchResult
+from search.results import PictureResult
 from search.videos.results import VideoSearchResult
 
 api = APIRouter(prefix="/api/v1", responses=schemas.ERRORS)
@@ -45,7 +45,7 @@ api = APIRouter(prefix="/api/v1", responses=schemas.ERRORS)
 
 @api.post(
     "/search",
-    response_model=SearchResult | VideoSearchResult,
+    response_model=PictureResult | VideoSearchResult,
     openapi_extra=schemas.body({"multipart/form-data": SearchFields, "json": SampleSearch}),
 )
 async def search(request: Request, service: TheService) -> Response:
