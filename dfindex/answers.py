@@ -1,4 +1,4 @@
-"""Answers to a query of any kind: a picture, a video, or every file of a folder."""
+"""Answers to every file of a folder, one after the other."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 from indexer.corpus import walk
 from indexer.errors import MediaError
@@ -14,10 +14,7 @@ from indexer.types import Reason
 
 if TYPE_CHECKING:
     from dfindex.index import Index
-    from search.evidence import ExaminedResult
-    from search.videos.results import VideoSearchResult
-
-    Answer: TypeAlias = ExaminedResult | VideoSearchResult
+    from search.results import AnyResult
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,18 +31,9 @@ class Unanswered:
         return {"query": {"path": self.path}, "error": error}
 
 
-def answer(index: Index, query: str | Path, k: int = 10, **options: Any) -> Answer:
-    """Return what an index holds of a picture, a video, or what an id names.
-
-    ``options`` are those of `Index.search`. Raise what that raises.
-    """
-    found = index.search_video if index.is_video(query) else index.search
-    return found(query, k, **options)
-
-
 def answers(
     index: Index, folder: str | Path, k: int = 10, **options: Any
-) -> Iterator[Answer | Unanswered]:
+) -> Iterator[AnyResult | Unanswered]:
     """Yield the answer for each file below a folder, in the order of `walk`, one after the other.
 
     The index's own folder is left out. What cannot be read is yielded with its reason.
@@ -57,7 +45,7 @@ def answers(
                 raise file.problem
             if options.get("max_fpr") is not None and index.is_video(path):
                 raise MediaError(Reason.UNSUPPORTED, "--max-fpr is for pictures; use --min-score")
-            found: Answer | Unanswered = answer(index, path, k, **options)
+            found: AnyResult | Unanswered = index.search(path, k, **options)
         except MediaError as error:
             found = Unanswered(path=str(path), reason=error.reason.value, message=error.message)
         yield found

@@ -20,10 +20,9 @@ if TYPE_CHECKING:
     from indexer.store.vectors.space import Space
     from indexer.types import Encoder, Float32, Sample
     from search.duplicates.groups import Duplicates
-    from search.evidence import ExaminedResult
     from search.options import SearchOptions
+    from search.results import AnyResult
     from search.searcher import Searcher
-    from search.videos.results import VideoSearchResult
 
     OpenEncoder = Callable[[str | Path | Encoder | None, str, str], Encoder]
 
@@ -54,36 +53,22 @@ class Index(Closing):
         device: str = "auto",
         precision: str = "auto",
         **options: Any,
-    ) -> ExaminedResult:
-        """Find the ``k`` samples nearest to a picture, or to what a sample shows, by its id.
+    ) -> AnyResult:
+        """Find the ``k`` samples nearest to a picture, a video, or to what an id names.
 
-        ``options`` are those of `search.options.SearchOptions`: where, space, min_score, max_fpr,
-        verify. ``encoder`` is only needed where the one that made the space cannot be found by
-        itself. Raise MediaError where the picture cannot be read, UsageError where an option makes
-        no sense, SpaceMismatchError where the encoder is another one.
-        """
-        asked = _asked(k, options)
-        searcher = self.searcher(asked.space, encoder, device, precision)
-        return searcher.search(self._query(query), asked)
+        Of a video they are the videos and pictures that share most with it, and where they do.
 
-    def search_video(
-        self,
-        query: str | Path,
-        k: int = 10,
-        *,
-        encoder: str | Path | Encoder | None = None,
-        device: str = "auto",
-        precision: str = "auto",
-        **options: Any,
-    ) -> VideoSearchResult:
-        """Find the ``k`` videos and pictures that share most with a video, and where they do.
-
-        The options and errors are those of `search`; ``max_fpr`` is of pictures only.
+        ``options`` are those of `search.options.SearchOptions`: where, space, min_score, max_fpr
+        (of pictures only), verify. ``encoder`` is only needed where the one that made the space
+        cannot be found by itself. Raise MediaError where the query cannot be read, UsageError where
+        an option makes no sense, SpaceMismatchError where the encoder is another one.
         """
         from search.videos.searcher import VideoSearcher
 
         asked = _asked(k, options)
-        searcher = VideoSearcher(self.searcher(asked.space, encoder, device, precision))
+        searcher = self.searcher(asked.space, encoder, device, precision)
+        if self.is_video(query):
+            return VideoSearcher(searcher).search(self._query(query), asked)
         return searcher.search(self._query(query), asked)
 
     def duplicates(

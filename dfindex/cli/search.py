@@ -25,8 +25,9 @@ from dfindex.cli.options import (
 from dfindex.cli.streams import nobody_reads, until_nobody_reads
 
 if TYPE_CHECKING:
-    from dfindex.answers import Answer, Unanswered
+    from dfindex.answers import Unanswered
     from dfindex.index import Index
+    from search.results import AnyResult
 
 
 @click.command()
@@ -49,7 +50,7 @@ def search(
     or --max-fpr with 0 where any hit was let through.
     """
     import dfindex
-    from dfindex.answers import answer, answers
+    from dfindex.answers import answers
 
     limited = how["min_score"] is not None or how["max_fpr"] is not None
     with dfindex.open(index) as opened:
@@ -57,11 +58,11 @@ def search(
             if report is not None:
                 raise click.UsageError("expected one picture or video with --report, got a folder")
             return _shown_each(answers(opened, query, **how), query, limited, as_json)
-        return _shown(answer(opened, query, **how), opened, limited, report, as_json)
+        return _shown(opened.search(query, **how), opened, limited, report, as_json)
 
 
 def _shown_each(
-    found: Iterator[Answer | Unanswered], folder: str, limited: bool, as_json: bool
+    found: Iterator[AnyResult | Unanswered], folder: str, limited: bool, as_json: bool
 ) -> int:
     from dfindex.cli.tables.answers import Tally, shown_one_by_one
     from indexer.errors import DfindexError
@@ -82,7 +83,9 @@ def _shown_each(
     return OK if tally.copies or (limited and tally.hits) else NOTHING_FOUND
 
 
-def _shown(result: Answer, opened: Index, limited: bool, report: Path | None, as_json: bool) -> int:
+def _shown(
+    result: AnyResult, opened: Index, limited: bool, report: Path | None, as_json: bool
+) -> int:
     from dfindex.cli.tables.search import hits_table
     from dfindex.reports.search import write_report
 

@@ -174,16 +174,16 @@ def test_of_films_it_is_said_too(answered: Run, tmp_path: Path) -> None:
         colourful(root / f"{name}.mp4", seed=seed)
     clip(tmp_path / "query.mp4", steady(50), draw=lambda number: patch(1000 + (20 + number) // 4))
     with dfindex.build([root], index=tmp_path / "i", encoder=NAME, workers=1) as index:
-        before = index.search_video(tmp_path / "query.mp4", encoder=MeanColour())
+        before = index.search(tmp_path / "query.mp4", encoder=MeanColour())
         frame = before.hits[0].sample
         assert (Path(frame.path).name, before.unavailable) == ("a.mp4", 0)
         shutil.copy(root / "b.mp4", root / "a.mp4")
-        after = index.search_video(tmp_path / "query.mp4", encoder=MeanColour())
+        after = index.search(tmp_path / "query.mp4", encoder=MeanColour())
         hit = next(one for one in after.hits if one.sample.sha256 == frame.sha256)
         assert hit.verdict not in COPIES
         assert (hit.sample.available, hit.sample.absence) == (False, "changed")
         assert after.unavailable == 1
-        stored = index.search_video(str(frame.id), encoder=MeanColour())
+        stored = index.search(str(frame.id), encoder=MeanColour())
         assert stored.query.available is False
         assert stored.query.sha256 == frame.sha256
         assert stored.hits[0].sample.sha256 == frame.sha256

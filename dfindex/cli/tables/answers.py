@@ -15,12 +15,12 @@ from dfindex.cli.tables.search import verdict_text
 from search.verdict import COPIES
 
 if TYPE_CHECKING:
-    from dfindex.answers import Answer
+    from search.results import AnyResult
 
 _VERDICT, _SCORE, _GAPS = 14, 7, 6  # characters
 
 
-def shown_one_by_one(found: Iterable[Answer | Unanswered]) -> Iterator[Answer | Unanswered]:
+def shown_one_by_one(found: Iterable[AnyResult | Unanswered]) -> Iterator[AnyResult | Unanswered]:
     """Show the best hit of each answer as it passes, under the names of the columns."""
     console = shown_on()
     side = max(10, (console.width - _VERDICT - _SCORE - _GAPS) // 2)
@@ -40,7 +40,7 @@ def _line(cells: Iterable[Text], side: int) -> Table:
     return line
 
 
-def _cells(found: Answer | Unanswered) -> tuple[Text, Text, Text, Text]:
+def _cells(found: AnyResult | Unanswered) -> tuple[Text, Text, Text, Text]:
     if isinstance(found, Unanswered):
         words = Text(f"{found.reason}: {found.message}", "dim")
         return Text("not read", "dim"), Text(), Text(found.path), words
@@ -61,7 +61,7 @@ class Tally:
         self.files = self.copies = self.hits = 0
         self.unread: Counter[str] = Counter()
 
-    def counted(self, found: Iterable[Answer | Unanswered]) -> Iterator[Answer | Unanswered]:
+    def counted(self, found: Iterable[AnyResult | Unanswered]) -> Iterator[AnyResult | Unanswered]:
         """Count the answers that pass."""
         for one in found:
             self.files += 1

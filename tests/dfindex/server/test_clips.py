@@ -70,7 +70,7 @@ def test_a_frame_by_id_stands_for_its_film_as_on_the_command_line(
     answer = client.post("/api/v1/search", json=asked).json()
     with dfindex.open(film_home) as index:
         assert index.is_video(str(number))
-        expected = index.search_video(str(number), 4, encoder=MeanColour(), verify=verify)
+        expected = index.search(str(number), 4, encoder=MeanColour(), verify=verify)
     said = json.loads(json.dumps(expected.to_json()))
     assert [timeless(hit) for hit in answer["hits"]] == said["hits"]
     assert answer["query"] == said["query"]

@@ -181,7 +181,7 @@ def index(tmp_path_factory: pytest.TempPathFactory) -> dfindex.Index:
 
 
 def searched(index: dfindex.Index, name: str, **options: bool) -> VideoSearchResult:
-    return index.search_video(CLIPS / f"{name}.mp4", 14, **options)
+    return index.search(CLIPS / f"{name}.mp4", 14, **options)
 
 
 @pytest.mark.slow

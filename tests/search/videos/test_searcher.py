@@ -41,7 +41,7 @@ def test_a_video_is_found_where_it_was_cut_from(index: dfindex.Index, tmp_path: 
     cut = clip(
         tmp_path / "cut.mp4", steady(50), draw=lambda number: patch(2000 + (30 + number) // 4)
     )
-    result = index.search_video(cut, 10, encoder=MeanColour(), verify=False)
+    result = index.search(cut, 10, encoder=MeanColour(), verify=False)
     first, *others = result.hits
     assert Path(first.sample.path).name == "2.mp4"
     assert first.video.segments[0].offset_s == pytest.approx(30 / 25, abs=0.25)
@@ -53,7 +53,7 @@ def test_a_video_is_found_where_it_was_cut_from(index: dfindex.Index, tmp_path: 
 
 def test_a_video_finds_a_picture_taken_from_it(index: dfindex.Index, tmp_path: Path) -> None:
     made = clip(tmp_path / "made.mp4", steady(75), draw=lambda number: patch(4999 + number // 25))
-    hits = index.search_video(made, 3, encoder=MeanColour(), verify=False).hits
+    hits = index.search(made, 3, encoder=MeanColour(), verify=False).hits
     assert Path(hits[0].sample.path).name == "picture.png"
     assert hits[0].sample.kind is Kind.IMAGE
     assert 1 <= hits[0].video.segments[0].query_from_s < 2
@@ -87,7 +87,7 @@ def test_pixels_tell_which_frames_are_altered(tmp_path: Path) -> None:
     clip(root / "original.mp4", steady(75), size=(480, 320), draw=pan)
     clip(tmp_path / "query.mp4", steady(50), size=(480, 320), draw=lambda number: logo(number + 20))
     index = dfindex.build([root], index=tmp_path / "index", encoder=MeanColour(), workers=1)
-    hit = index.search_video(tmp_path / "query.mp4", 3, encoder=MeanColour()).hits[0]
+    hit = index.search(tmp_path / "query.mp4", 3, encoder=MeanColour()).hits[0]
     assert hit.verdict is Verdict.ALTERED_COPY
     assert hit.video.segments[0].offset_s == pytest.approx(20 / 25, abs=0.05)
     assert len(hit.video.checked) >= 1

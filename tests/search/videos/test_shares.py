@@ -253,7 +253,7 @@ def test_search_and_duplicates_say_the_same(tmp_path: Path) -> None:
         written(corpus / f"{name}.mp4", MADE[name]())
     query = written(tmp_path / "titled.mp4", MADE["titled"]())
     with dfindex.build([corpus], index=tmp_path / "index", workers=1) as index:
-        hits = {Path(hit.sample.path).stem: hit for hit in index.search_video(query, 10).hits}
+        hits = {Path(hit.sample.path).stem: hit for hit in index.search(query, 10).hits}
         groups = index.duplicates().groups
     assert hits["film"].verdict is Verdict.COPY
     assert hits["reversed"].verdict is Verdict.COPY
