@@ -1,6 +1,6 @@
 """Make manipulated copies of some photographs of the sample corpus, and a list that explains them.
 
-Run as ``python data/make_manipulated.py [--out DIR]``. Each copy is a JPEG; where a part of the
+Run as ``python -m data.make_manipulated [--out DIR]``. Each copy is a JPEG; where a part of the
 picture was replaced, a mask of the same size (white where altered) lies under ``masks/``.
 """
 

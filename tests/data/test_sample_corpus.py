@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.checkout import DATA, needs_shared, shared_data
+from tests.checkout import DATA, ROOT, needs_shared, shared_data
 
 
 def rows(path: Path) -> list[dict[str, str]]:
@@ -72,8 +72,8 @@ def test_the_demonstration_has_its_three_pictures():
 @pytest.fixture(scope="module")
 def remade(tmp_path_factory):
     out = tmp_path_factory.mktemp("manipulated")
-    script = DATA / "make_manipulated.py"
-    subprocess.run([sys.executable, script, "--out", out], check=True, capture_output=True)
+    command = [sys.executable, "-m", "data.make_manipulated", "--out", out]
+    subprocess.run(command, check=True, capture_output=True, cwd=ROOT)
     return out
 
 

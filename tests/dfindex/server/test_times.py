@@ -134,7 +134,7 @@ def test_a_picture_is_compared_with_what_the_film_shows_at_its_time(
     hits = links(page, r'class="open" href="([^"]*)"')
     film_hit = next(one for one in hits if one.rpartition("-")[2] in films_of(client))
     compared = client.get(film_hit).text
-    assert '<span class="verdict copy"' in compared
+    assert '<span class="verdict found"' in compared
     (second,) = links(compared, r'data-layer="second" src="([^"]*)"')
     layer = Image.open(io.BytesIO(client.get(second).content)).convert("RGB")
     number = film_hit.rpartition("-")[2]
@@ -176,7 +176,7 @@ def test_a_clip_is_compared_with_the_whole_film_and_frame_by_frame(
     assert far(here, pan(1)(25 + round(25 * float(first[2])))) < 6
     frames = client.get(links(text, r'class="open" href="([^"]*)"')[0]).text
     assert f'Query · q.mp4 <span class="soft">at 0:0{float(first[2]):.1f}</span>' in frames
-    assert "Nothing altered" in frames or '<span class="verdict copy"' in frames
+    assert "Nothing altered" in frames or '<span class="verdict found"' in frames
     assert "/file#t=" in text
 
 

@@ -9,7 +9,7 @@ from PIL import Image
 
 from search.verdict import COPIES, Verdict
 from search.verification.alignment import align
-from search.verification.compare import DRIFTING, NO_DRIFT, ONE_MAP, compare_images
+from search.verification.compare import MAP_DRIFT, NO_DRIFT, ONE_MAP, compare_images
 from search.verification.parallax import Parallax, parallax
 from tests.checkout import needs_shared, shared_data
 from tests.search.photographs import photograph, recompressed, similarity, warped
@@ -59,7 +59,7 @@ def test_what_a_lens_bends_strays_as_far_as_it_is_bent() -> None:
     assert ONE_MAP < steps[1].residual < steps[2].residual
     drifts = [each.drift or 0.0 for each in steps]
     assert drifts[0] < NO_DRIFT
-    assert DRIFTING < drifts[1] < drifts[2]
+    assert MAP_DRIFT < drifts[1] < drifts[2]
 
 
 def test_noise_makes_places_stray_without_a_drift() -> None:
