@@ -22,7 +22,7 @@ def photos(tmp_path: Path) -> Path:
     return folder
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_strangers_are_no_references_and_every_attack_is_searched_for(photos: Path) -> None:
     report = run(photos, MeanColour(), pictures=4, rounds=1, strangers=3, seed=0)
     assert (report.pictures, report.queries, report.strangers) == (4, 16, 3)

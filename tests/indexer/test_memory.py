@@ -39,7 +39,7 @@ def peak_memory(index: Path, root: Path) -> tuple[int, int]:
     return int(embedded), int(peak)
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 @pytest.mark.timeout(600)
 def test_peak_memory_for_4000_files_is_within_a_tenth_of_that_for_500(tmp_path: Path) -> None:
     corpus(tmp_path / "few", 500)

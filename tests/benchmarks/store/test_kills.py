@@ -19,7 +19,7 @@ from tests.checkout import ROOT
 def ran(module: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
     return subprocess.run(
-        [sys.executable, "-m", f"benchmarks.{module}", *arguments],
+        [sys.executable, "-m", f"benchmarks.store.{module}", *arguments],
         capture_output=True,
         text=True,
         env=environment,

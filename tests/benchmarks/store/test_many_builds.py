@@ -9,7 +9,7 @@ import pytest
 from benchmarks.store import many_builds
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_neither_time_nor_size_nor_open_files_grow(tmp_path: Path) -> None:
     report = many_builds.run(tmp_path, builds=75, kept=5, stretches=3)
     _, middle, last = report.stretches

@@ -204,7 +204,7 @@ def test_who_may_not_write_reads_and_is_told(case: Path) -> None:
         path.chmod(0o555 if path.is_dir() else 0o444)
     try:
         refused = filled(writing("index") + writing("OUT"), case / "index", case / "out.png")
-        all_refused(run_all(refused, within=case, bare=True), "mend the permissions")
+        all_refused(run_all(refused, within=case, bare=True), "change the permissions")
         done = run_all(filled(reading(), case / "index"), within=case, bare=True)
         assert [one for one in done if one.code not in (0, 1) or one.err] == []
     finally:
@@ -215,7 +215,7 @@ def test_who_may_not_write_reads_and_is_told(case: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize("most_bytes", [4096, 100_000])
+@pytest.mark.parametrize("most_bytes", [4096, pytest.param(100_000, marks=pytest.mark.soak)])
 def test_files_that_may_not_grow_are_not_half_written(case: Path, most_bytes: int) -> None:
     for command in writing("index"):
         index = case / "limited"
@@ -278,7 +278,7 @@ def test_an_output_that_cannot_be_written_is_told(case: Path, tmp_path: Path) ->
     assert list(tmp_path.rglob("*")) == [tmp_path / "folder"]
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 @pytest.mark.timeout(900)
 def test_a_full_standard_output_is_told(case: Path) -> None:
     shutil.copytree(case / "index", case / "printed")

@@ -151,7 +151,7 @@ def readers() -> set[int]:
                 words = (place / "cmdline").read_bytes()
             except OSError:
                 continue
-            if int(parent) == os.getpid() and b"decode_worker" in words:
+            if int(parent) == os.getpid() and b"isolation.worker" in words:
                 found.add(int(place.name))
     return found
 

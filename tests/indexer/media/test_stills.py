@@ -209,7 +209,7 @@ def test_a_chain_of_directories_that_bites_its_tail_ends(tmp_path: Path) -> None
     assert Pictures(bytes(data), Limits()).pages == 2
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_a_fax_of_500_pages_is_read_in_little_memory(tmp_path: Path) -> None:
     corpus = tmp_path / "corpus"
     corpus.mkdir()
