@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import IO
 
 import numpy as np
 from PIL import JpegImagePlugin
 
-from indexer.errors import UnavailableError
+from indexer.errors import MediaError
+from indexer.media.files import open_file
 from indexer.originals import Originals
 from indexer.store.catalog.catalog import Catalog, Encoding
-from indexer.types import Float32, Int64, Sample
+from indexer.types import Absence, Float32, Int64
 
 FORMATS = ("JPEG", "PNG", "WEBP")
 _NO_TABLES = (0.0, 0.0, 0.0)
@@ -33,12 +35,13 @@ def codec_features(catalog: Catalog, ids: Int64) -> Float32:
 
     A JPEG's tables are read from the file itself; zero where it is gone, changed or another format.
     """
-    encodings, originals = catalog.encodings(ids.tolist()), Originals(catalog)
-    rows = [_described(encodings[one.id], one, originals) for one in catalog.samples(ids.tolist())]
+    encodings = catalog.encodings(ids.tolist())
+    places = Originals(catalog).places(catalog.samples(ids.tolist()))
+    rows = [_described(encodings[one], places.get(one)) for one in ids.tolist()]
     return np.array(rows, dtype=np.float32)
 
 
-def _described(encoding: Encoding, sample: Sample, originals: Originals) -> list[float]:
+def _described(encoding: Encoding, place: Path | Absence | None) -> list[float]:
     size, width, height = encoding.bytes, encoding.width, encoding.height
     return [
         np.log(max(size, 1)),
@@ -47,15 +50,19 @@ def _described(encoding: Encoding, sample: Sample, originals: Originals) -> list
         np.log(height),
         width / height,
         *(float(encoding.format == name) for name in FORMATS),
-        *(_tables_of(sample, originals) if encoding.format == "JPEG" else _NO_TABLES),
+        *(
+            _tables_of(place)
+            if encoding.format == "JPEG" and isinstance(place, Path)
+            else _NO_TABLES
+        ),
     ]
 
 
-def _tables_of(sample: Sample, originals: Originals) -> tuple[float, float, float]:
+def _tables_of(path: Path) -> tuple[float, float, float]:
     try:
-        with originals.file(sample).file as file:
+        with open_file(path) as file:
             return jpeg_tables(file)
-    except (UnavailableError, OSError):
+    except (MediaError, OSError, SyntaxError):  # the last is Pillow's for what is no JPEG
         return _NO_TABLES
 
 
