@@ -102,8 +102,7 @@ def state_of(index: Path) -> State:
             + hashlib.sha256(vector.tobytes()).hexdigest()[:12]
             for one, vector in zip(reader.catalog.samples(ids), found.vectors, strict=True)
         }
-        contents = [sha256 for _, sha256 in contents_by_path(reader.catalog)]
-        labels = {sha256: one.label for sha256, one in labels_of(reader.catalog, contents).items()}
+        labels = {sha256: one.label for sha256, one in labels_of(reader.catalog).items()}
         decided = {
             f"{one.first} {one.second}": one.decision.value for one in Decisions(reader.catalog).all
         }
@@ -176,15 +175,18 @@ def repaired(root: Path) -> None:
 def label(root: Path, value: str = "fake") -> None:
     """Label all contents."""
     with IndexWriter(root / "index") as writer:
-        contents = [sha256 for _, sha256 in contents_by_path(writer.catalog)]
-        writer.catalog.set_labels(dict.fromkeys(contents, Label(label=value)))
+        writer.catalog.set_labels(dict.fromkeys(_contents(writer), Label(label=value)))
 
 
 def decide(root: Path, decision: Decision = Decision.DIFFERENT) -> None:
     """Decide about some pairs."""
     with IndexWriter(root / "index") as writer:
-        contents = [sha256 for _, sha256 in contents_by_path(writer.catalog)]
-        remember(writer.catalog, contents[-3:], decision)
+        remember(writer.catalog, _contents(writer)[-3:], decision)
+
+
+def _contents(writer: IndexWriter) -> list[str]:
+    """Return every indexed content once, by its first path."""
+    return [*dict.fromkeys(sha256 for _, sha256 in contents_by_path(writer.catalog))]
 
 
 def train(root: Path, method: str = "lda") -> None:

@@ -58,12 +58,12 @@ def first_labelled_samples(catalog: Catalog) -> list[int]:
     return [id_ for (id_,) in rows]
 
 
-def labels_of(catalog: Catalog, contents: Iterable[str]) -> dict[str, Label]:
-    """Return the labels of those of some contents, by SHA-256, that have one."""
+def labels_of(catalog: Catalog, contents: Iterable[str] | None = None) -> dict[str, Label]:
+    """Return labels by their contents' SHA-256: all, or those of some contents."""
     rows = catalog.query(
         'SELECT sha256, label, generator, source, "group" FROM labels '
-        "WHERE sha256 IN (SELECT unnest($contents::VARCHAR[]))",
-        {"contents": list(contents)},
+        "WHERE $contents IS NULL OR sha256 IN (SELECT unnest($contents::VARCHAR[]))",
+        {"contents": None if contents is None else list(contents)},
     )
     names = ("label", "generator", "source", "group")
     return {sha256: Label(**dict(zip(names, rest, strict=True))) for sha256, *rest in rows}
