@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from indexer.store.vectors.space import Space
     from indexer.types import Encoder, Float32, Sample
     from search.duplicates.groups import Duplicates
-    from search.options import SearchOptions
     from search.results import AnyResult
     from search.searcher import Searcher
 
@@ -63,9 +62,10 @@ class Index(Closing):
         cannot be found by itself. Raise MediaError where the query cannot be read, UsageError where
         an option makes no sense, SpaceMismatchError where the encoder is another one.
         """
+        from search.options import SearchOptions
         from search.videos.searcher import VideoSearcher
 
-        asked = _asked(k, options)
+        asked = SearchOptions(k=k, **options)
         searcher = self.searcher(asked.space, encoder, device, precision)
         if self.is_video(query):
             return VideoSearcher(searcher).search(self._query(query), asked)
@@ -208,12 +208,3 @@ def build(
     """
     build_report(paths, index=index, **arguments)
     return Index(index)
-
-
-def _asked(k: int, options: dict[str, Any]) -> SearchOptions:
-    from search.options import OPTIONS, SearchOptions
-
-    unknown = sorted(options.keys() - {option.name for option in OPTIONS})
-    if unknown:
-        raise TypeError(f"a search has no option {', '.join(unknown)}")
-    return SearchOptions(k=k, **options)

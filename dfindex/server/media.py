@@ -96,7 +96,7 @@ def corpus_file(index: Index, sample: Sample, unchanged: Unchanged) -> CorpusFil
             raise _folder() from error
         raise
     unchanged.add(checked.stamp)
-    format_ = index.catalog.encodings([sample.id])[sample.id].format
+    format_ = index.catalog.encoding(sample.id).format
     head = os.pread(checked.file.fileno(), 64, 0)
     return CorpusFile(checked, name=Path(sample.path).name, media_type=media_type(format_, head))
 

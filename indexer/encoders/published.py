@@ -1,4 +1,4 @@
-"""What is known of published encoders, with where each fact comes from, and names that say so."""
+"""What is known of published encoders, and names that say where a model is published."""
 
 from __future__ import annotations
 

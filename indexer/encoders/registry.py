@@ -229,9 +229,11 @@ def _fetched(entry: EncoderEntry, options: Options) -> tuple[Path, Options, Enco
             f"the weights of {name} are not on this machine; run dfindex models fetch {name}, or "
             f"copy {entry.pinned} into a folder and give --encoder FOLDER"
         )
-    note = model_cache.read_manifest(folder)
-    if note is not None:  # what was fetched is what must be there, also where nobody published it
-        entry = replace(entry, weights_sha256=note.weights_sha256, revision=note.revision)
+    manifest = model_cache.read_manifest(folder)
+    if (
+        manifest is not None
+    ):  # what was fetched is what must be there, also where nobody published it
+        entry = replace(entry, weights_sha256=manifest.weights_sha256, revision=manifest.revision)
     return folder, options, entry
 
 

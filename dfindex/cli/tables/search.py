@@ -16,7 +16,7 @@ from dfindex.cli.tables.console import shown_on
 from dfindex.places import page_of, place_of
 from search.verdict import Tone, tone_of
 from search.videos.description import clock
-from search.videos.results import VideoQuery
+from search.videos.results import VideoHit, VideoQuery
 
 if TYPE_CHECKING:
     from dfindex.status import Status
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from indexer.store.catalog.labelling import Labelling
     from indexer.types import Sample
     from search.results import AnyResult, Hit
-    from search.videos.results import VideoHit
 
 _LISTED = 20
 _ROOTS = 5  # folders of the corpus that are named
@@ -152,15 +151,17 @@ def hits_table(result: AnyResult) -> None:
             f"{hit.score:.4f}",
             verdict_text(hit.verdict.value),
             path_text(hit.sample, place=page_of if film else place_of),
-            *(_found(hit) if film else (f"{hit.sample.width}x{hit.sample.height}", _label(hit))),
+            *_more(hit),
         )
     console.print(table)
     if not result.found:
         console.print("No copy was found: these are only the nearest.")
 
 
-def _found(hit: VideoHit) -> tuple[Text]:
-    return (Text(hit.video.description),)
+def _more(hit: Hit) -> tuple[str | Text, ...]:
+    if isinstance(hit, VideoHit):
+        return (Text(hit.video.description),)
+    return f"{hit.sample.width}x{hit.sample.height}", _label(hit)
 
 
 def say_unavailable(result: AnyResult) -> None:

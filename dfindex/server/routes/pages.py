@@ -260,8 +260,8 @@ async def _plays(service: Service, sample: Sample | None) -> bool:
     """Tell whether a sample is of a film that a browser may be able to play."""
     if sample is None or sample.time_s is None:
         return False
-    encodings = await service.look(lambda index: index.catalog.encodings([sample.id]))
-    return media_type(encodings[sample.id].format).startswith("video/")
+    encoding = await service.look(lambda index: index.catalog.encoding(sample.id))
+    return media_type(encoding.format).startswith("video/")
 
 
 async def _side_or_none(service: Service, ref: str) -> Side | None:

@@ -140,7 +140,7 @@ def _sample_side(index: Index, ref: str, sample_id: int, at_s: float | None) -> 
         ref=ref,
         name=Path(sample.path).name,
         sha256=sample.sha256,
-        bytes=index.catalog.encodings([sample_id])[sample_id].bytes,
+        bytes=index.catalog.encoding(sample_id).bytes,
         sample=sample,
         at_s=at_s if sample.kind is Kind.FRAME else None,
     )

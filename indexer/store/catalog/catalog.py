@@ -365,6 +365,10 @@ class Catalog:
         )
         return [row[0] for row in rows]
 
+    def encoding(self, sample_id: int) -> Encoding:
+        """Return how the file behind a sample of the index is encoded."""
+        return self.encodings([sample_id])[sample_id]
+
     def encodings(self, ids: Sequence[int]) -> dict[int, Encoding]:
         """Return how the file behind each of some samples is encoded."""
         rows = self.query(
