@@ -63,12 +63,9 @@ class Index(Closing):
         an option makes no sense, SpaceMismatchError where the encoder is another one.
         """
         from search.options import SearchOptions
-        from search.videos.searcher import VideoSearcher
 
         asked = SearchOptions(k=k, **options)
         searcher = self.searcher(asked.space, encoder, device, precision)
-        if self.is_video(query):
-            return VideoSearcher(searcher).search(self._query(query), asked)
         return searcher.search(self._query(query), asked)
 
     def duplicates(
@@ -86,7 +83,7 @@ class Index(Closing):
         sense.
         """
         from search.duplicates.groups import find_duplicates
-        from search.restriction import allowed_ids
+        from search.scope import allowed_ids
 
         return find_duplicates(
             self._reader.catalog,
@@ -114,17 +111,15 @@ class Index(Closing):
 
     def is_video(self, query: str | Path) -> bool:
         """Tell whether a query is a video: its path, or the id of one of its frames."""
-        from indexer.media.videos.opening import holds_video
-        from indexer.types import Kind
+        from search.searcher import is_video
 
-        found = self._query(query)
-        return holds_video(found) if isinstance(found, Path) else found.kind is Kind.FRAME
+        return is_video(self._query(query))
 
     def embeddings(
         self, space: str | None = None, *, where: str | None = None
     ) -> tuple[Float32, list[Sample]]:
         """Return unit vectors (n, dim) float32 and their samples, in step, by id."""
-        from search.restriction import allowed_ids
+        from search.scope import allowed_ids
 
         ids = allowed_ids(self._reader.catalog, where)
         found = self._reader.space(space).embeddings(None if ids is None else ids.tolist())

@@ -1,32 +1,19 @@
-"""Search: a picture in, hits with evidence out."""
+"""Search: a picture or a clip in, hits with evidence out."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from functools import cached_property
+from collections.abc import Sequence
 from pathlib import Path
-from types import MappingProxyType
 
-import numpy as np
-
-from indexer.errors import UnavailableError
-from indexer.media.image import DecodedImage
-from indexer.media.videos.frames import DEFAULT_FRAMES
-from indexer.originals import Originals
+from indexer.media.videos.opening import holds_video
 from indexer.store.reader import IndexReader
 from indexer.store.vectors.space import Space
-from indexer.structure import ASSESSABLE, structure
-from indexer.types import Absence, Encoder, Int64, Kind, Sample
-from search.candidates import Candidate, candidates
-from search.evidence import Evidence, ExaminedResult, examine
-from search.judgement import Found, Judge
+from indexer.types import Encoder, Kind, Sample
 from search.options import SearchOptions
-from search.query import Picture, is_same_content, read_picture, sampled_picture
-from search.restriction import allowed_ids
-from search.results import Completeness, Hit, PictureResult, Query, Searched, without_files
-from search.timing import Clock
-
-VERIFIED = 30  # samples at most whose pixels are compared
+from search.pictures import PictureSearcher
+from search.results import AnyResult, PictureResult
+from search.videos.clips import ClipReader
+from search.videos.searcher import VideoSearcher
 
 
 class Searcher:
@@ -34,159 +21,42 @@ class Searcher:
 
     def __init__(self, reader: IndexReader, space: Space, encoder: Encoder) -> None:
         space.check(encoder.spec)
-        self.reader = reader
         self.space = space
         self.encoder = encoder
-        self._judge = Judge(reader.catalog, space)
-        self._originals = Originals(reader.catalog)
+        self._pictures = PictureSearcher(reader, space, encoder)
+        self._videos = VideoSearcher(reader, space, encoder)
 
-    def search(self, query: Path | Sample, options: SearchOptions | None = None) -> ExaminedResult:
-        """Return the nearest samples to a picture: exact copies, verified ones, the rest.
+    def search(
+        self,
+        query: Path | Sample,
+        options: SearchOptions | None = None,
+        *,
+        moves: bool | None = None,
+        reader: ClipReader | None = None,
+    ) -> AnyResult:
+        """Return what is nearest to a picture, or shares most with a clip.
 
-        A sample is searched for by what it shows: a picture, a page, a frame. Where its file is
-        not there any more as it was, or nothing is to be verified anyway, by its stored vector.
+        A sample is searched for by what it is of: a picture, a page, or of a frame its whole
+        video; by what is stored of it where its file is not there any more as it was. ``moves``
+        tells whether it is a clip, where that is known. A ``reader`` that is given reads clips,
+        within its limits and until it is halted.
 
-        The pixels of `VERIFIED` samples at most are compared. Raise MediaError where the picture
-        cannot be read, UnavailableError where a sample's file cannot and no vector is stored,
-        UsageError where an option makes no sense.
+        Raise MediaError where the query cannot be read, UnavailableError where a sample's file
+        cannot and nothing is stored of it, UsageError where an option makes no sense.
         """
         options = options or SearchOptions()
-        threshold = self._judge.threshold(options.min_score, options.max_fpr)
-        _ = self.encoder.device  # a deferred encoder is loaded now, and not on the clock
-        allowed = allowed_ids(self.reader.catalog, options.where)
-        if isinstance(query, Sample) and not options.verify:
-            stored = self._by_vectors([query.id], options.k, allowed, threshold).get(query.id)
-            if stored is not None:
-                return stored
-        try:
-            return self._answer(query, options, allowed, threshold)
-        except UnavailableError as error:
-            assert isinstance(query, Sample)  # other queries have no sample's file to be opened
-            known = {query.id: error.why}
-            answers = self._by_vectors([query.id], options.k, allowed, threshold, known)
-            found = answers.get(query.id)
-            if found is None:
-                raise
-            return found
+        if is_video(query) if moves is None else moves:
+            return self._videos.search(query, options, reader=reader)
+        return self._pictures.search(query, options)
 
     def search_samples(
         self, ids: Sequence[int], options: SearchOptions
     ) -> list[PictureResult | None]:
-        """Return the unverified answer for each of several samples, from their stored vectors.
+        """Return the unverified answer for each of several pictures, from their stored vectors.
 
         None stands for an id that is not live in this space. One pass answers them all.
         """
-        threshold = self._judge.threshold(options.min_score, options.max_fpr)
-        allowed = allowed_ids(self.reader.catalog, options.where)
-        answers = self._by_vectors(ids, options.k, allowed, threshold)
-        return [answers.get(int(one)) for one in ids]
-
-    def _answer(
-        self,
-        query: Path | Sample,
-        options: SearchOptions,
-        allowed: Int64 | None,
-        threshold: float,
-    ) -> ExaminedResult:
-        k, verify = options.k, options.verify
-        clock = Clock()
-        picture = self._pictured(query)
-        clock.lap("embed")
-        count = max(k, VERIFIED)
-        found = self._candidates(picture, count, allowed, threshold, thorough=verify)
-        clock.lap("retrieve")
-        promising = [one.sample for one in found if one.promising][:VERIFIED] if verify else []
-        examined = examine(self._originals, picture.scales, promising)
-        blank = structure(picture.image) < ASSESSABLE
-        hits = self._judge.ranked(picture.sha256, found, examined.comparisons, blank=blank)[:k]
-        others = [hit.sample for hit in hits if hit.sample.id not in examined.comparisons]
-        absent = examined.absent | self._originals.absent(others)
-        clock.lap("verify")
-        shown = {hit.sample.id for hit in hits if hit.match is not None}
-        return self._told(
-            Query(
-                path=picture.path,
-                sha256=picture.sha256,
-                page=picture.decoded.page,
-                width=picture.decoded.width,
-                height=picture.decoded.height,
-            ),
-            hits,
-            absent,
-            clock,
-            picture=picture.decoded,
-            evidence={one: found for one, found in examined.evidence.items() if one in shown},
-        )
-
-    def _by_vectors(
-        self,
-        ids: Sequence[int],
-        k: int,
-        allowed: Int64 | None,
-        threshold: float,
-        known: Mapping[int, Absence] = MappingProxyType({}),
-    ) -> dict[int, ExaminedResult]:
-        """Answer for several samples by their stored vectors alone.
-
-        ``known`` files could not be opened, whatever their size and time say.
-        """
-        clock = Clock()
-        clock.lap("embed")
-        stored = self.space.embeddings(set(ids))
-        scores, found = self.space.neighbours(
-            stored.vectors, self._looked_at(max(k, VERIFIED)), allowed=allowed
-        )
-        wanted = np.union1d(found[found >= 0], stored.ids).tolist()
-        samples = {one.id: one for one in self.reader.catalog.samples(wanted)}
-        blank = self.reader.catalog.blank(stored.ids.tolist(), below=ASSESSABLE)
-        ranked: dict[int, list[Hit]] = {}
-        for row, own in enumerate(stored.ids.tolist()):
-            near = [
-                Candidate(one, score, 0.0, False)
-                for one, score in zip(found[row].tolist(), scores[row].tolist(), strict=True)
-                if one in samples and score >= threshold
-            ]
-            candidates = [
-                Found(samples[one.id], one.score, is_same_content(samples[own], samples[one.id]))
-                for one in _best_frames(near, samples)
-            ]
-            ranked[own] = self._judge.ranked(
-                samples[own].sha256, candidates, {}, blank=own in blank
-            )[:k]
-        clock.lap("retrieve")
-        shown = {hit.sample.id for hits in ranked.values() for hit in hits} | ranked.keys()
-        absent = {**self._originals.absent([samples[one] for one in sorted(shown)]), **known}
-        clock.lap("verify")
-        return {
-            own: self._told(_query_of(samples[own], absent), hits, _of(hits, absent), clock)
-            for own, hits in ranked.items()
-        }
-
-    def _told(
-        self,
-        query: Query,
-        hits: Sequence[Hit],
-        absent: Mapping[int, Absence],
-        clock: Clock,
-        *,
-        picture: DecodedImage | None = None,
-        evidence: Mapping[int, Evidence] = MappingProxyType({}),
-    ) -> ExaminedResult:
-        return ExaminedResult(
-            query=query,
-            index=self._searched(),
-            completeness=self._completeness(),
-            hits=without_files(hits, absent),
-            unavailable=len(absent),
-            timing_ms=clock.timing(),
-            picture=picture,
-            evidence=evidence,
-        )
-
-    def _pictured(self, query: Path | Sample) -> Picture:
-        if isinstance(query, Sample):
-            return sampled_picture(self._originals, query, self.encoder)
-        return read_picture(query, self.encoder)
+        return self._pictures.search_samples(ids, options)
 
     def warm(self, before: Searcher | None = None) -> None:
         """Load the encoder, vectors and keypoints, which the first search would otherwise wait for.
@@ -195,92 +65,9 @@ class Searcher:
         """
         if before is not None:
             self.space.take_over(before.space)
-        _ = self.encoder.device, self._judge.similar_from, self.space.keypoints
-
-    def _candidates(
-        self,
-        picture: Picture,
-        count: int,
-        allowed: Int64 | None,
-        threshold: float,
-        *,
-        thorough: bool,
-    ) -> list[Found]:
-        """Return the exact copies, then the most promising samples that reach the threshold."""
-        exact = self._exact(picture, allowed)
-        promising = candidates(
-            picture.image,
-            picture.vector,
-            self.space,
-            self.encoder,
-            count=self._looked_at(count),
-            allowed=allowed,
-            besides=exact,
-            thorough=thorough,
-        )
-        found = [Candidate(one, score, 0.0, False) for one, score in exact.items()]
-        found += [one for one in promising if one.id not in exact]
-        found = [one for one in found if one.score >= threshold]
-        samples = {one.id: one for one in self.reader.catalog.samples([one.id for one in found])}
-        return [
-            Found(samples[one.id], one.score, one.id in exact, one.votes, one.promising)
-            for one in _best_frames(found, samples)[: count + len(exact)]
-        ]
-
-    def _looked_at(self, count: int) -> int:
-        """Return how many samples hold as many contents: a video has many frames, and is one."""
-        return count * DEFAULT_FRAMES if self._has_frames else count
-
-    @cached_property
-    def _has_frames(self) -> bool:
-        return self.reader.catalog.sample_counts()[Kind.FRAME] > 0
-
-    def _exact(self, picture: Picture, allowed: Int64 | None) -> dict[int, float]:
-        """Return the scores of samples with the query's very bytes."""
-        ids = self.reader.catalog.find(picture.sha256)
-        if allowed is not None:
-            ids = np.intersect1d(ids, allowed).tolist()
-        ids = [one.id for one in self.reader.catalog.samples(ids) if picture.is_of(one)]
-        stored = self.space.embeddings(ids)
-        scores = stored.vectors @ picture.vector
-        return dict(zip(stored.ids.tolist(), scores.tolist(), strict=True))
-
-    def scope(self) -> tuple[Searched, Completeness]:
-        """Return what is searched, and how much of the corpus stands behind an answer."""
-        return self._searched(), self._completeness()
-
-    def _searched(self) -> Searched:
-        return Searched(
-            path=str(self.reader.folder.path),
-            generation=self.reader.catalog.generation,
-            space=self.space.row.name,
-            fingerprint=self.space.row.fingerprint,
-        )
-
-    def _completeness(self) -> Completeness:
-        counts = self.reader.catalog.media_counts()
-        return Completeness(seen=counts.seen, indexed=counts.indexed, failed=counts.failed)
+        self._pictures.warm()
 
 
-def _best_frames(found: Sequence[Candidate], samples: dict[int, Sample]) -> list[Candidate]:
-    """Return the candidates with only the first frame of each video."""
-    kept: dict[object, Candidate] = {}
-    for one in found:
-        sample = samples[one.id]
-        kept.setdefault(sample.sha256 if sample.kind is Kind.FRAME else one.id, one)
-    return list(kept.values())
-
-
-def _of(hits: Sequence[Hit], absent: Mapping[int, Absence]) -> dict[int, Absence]:
-    return {hit.sample.id: absent[hit.sample.id] for hit in hits if hit.sample.id in absent}
-
-
-def _query_of(sample: Sample, absent: Mapping[int, Absence]) -> Query:
-    return Query(
-        path=sample.path,
-        sha256=sample.sha256,
-        page=sample.page,
-        width=sample.width,
-        height=sample.height,
-        available=sample.id not in absent,
-    )
+def is_video(query: Path | Sample) -> bool:
+    """Tell whether a file is a video, or what a sample is of."""
+    return holds_video(query) if isinstance(query, Path) else query.kind is Kind.FRAME

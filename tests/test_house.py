@@ -37,14 +37,14 @@ def test_a_search_option_is_added_where_options_stand_and_where_it_acts() -> Non
     from dfindex.cli.search import search
     from dfindex.server.http.bodies import SearchFields
     from search.options import OPTIONS
-    from search.searcher import Searcher
+    from search.pictures import PictureSearcher
     from search.videos.searcher import VideoSearcher
 
     names = {option.name for option in OPTIONS}
     assert names <= {option.name for option in search.params if isinstance(option, click.Option)}
     assert names == SearchFields.model_fields.keys()
     # What acts on it beside the list: the searchers of pictures and of videos.
-    for searcher in (Searcher, VideoSearcher):
+    for searcher in (PictureSearcher, VideoSearcher):
         assert [*signature(searcher.search).parameters][1:3] == ["query", "options"]
 
 

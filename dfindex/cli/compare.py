@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from dfindex.cli.main import NOTHING_FOUND, OK
 from dfindex.cli.options import OutputFile, as_json, echo, frames_folder_flag, print_json
-
-if TYPE_CHECKING:
-    from dfindex.compare import FileComparison
 
 
 @click.command()
@@ -27,6 +23,7 @@ def compare(a: Path, b: Path, out: Path | None, frames_folder: bool, as_json: bo
 
     Exits with 0 where one is a copy of the other (exact, copy, altered_copy), else with 1.
     """
+    from dfindex.compare import compare as compare_two
     from dfindex.outputs import check_apart
 
     check_apart(out, (a, b))
@@ -36,21 +33,9 @@ def compare(a: Path, b: Path, out: Path | None, frames_folder: bool, as_json: bo
                 f"expected two files, got the folder {one}; with --frames-folder its pictures are "
                 "the frames of a video"
             )
-    result = _compared(a, b, out)
+    result = compare_two(a, b, out=out)
     if as_json:
         print_json(result.to_json())
     else:
         echo(f"{result.verdict.value}: {result.description}")
     return OK if result.found else NOTHING_FOUND
-
-
-def _compared(a: Path, b: Path, out: Path | None) -> FileComparison:
-    from indexer.media.videos.opening import holds_video
-
-    if holds_video(a) or holds_video(b):
-        from dfindex.compare_videos import compare_videos
-
-        return compare_videos(a, b, out=out)
-    from dfindex.compare import compare as compare_pictures
-
-    return compare_pictures(a, b, out=out)

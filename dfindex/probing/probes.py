@@ -40,7 +40,7 @@ from probes.storage import (
     save_probe,
 )
 from search.duplicates.near_pairs import remembered_pairs
-from search.restriction import allowed_ids
+from search.scope import allowed_ids
 
 __all__ = ["Applied", "Prober", "Training", "fake_share", "keep_evaluation", "keep_training"]
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 import time
-from collections import OrderedDict
 from dataclasses import dataclass
 from pathlib import Path
+
+from cachetools import FIFOCache, LRUCache
 
 from dfindex.index import Index
 from dfindex.server.http.errors import Problem
@@ -33,27 +35,18 @@ class PictureCache:
     """Encoded pictures by what they show, up to a number of bytes."""
 
     def __init__(self, most_bytes: int = 128 << 20) -> None:
-        self._most = most_bytes
         self._guard = threading.Lock()
-        self._kept: OrderedDict[tuple[object, ...], bytes] = OrderedDict()
-        self._bytes = 0
+        self._kept: LRUCache[tuple[object, ...], bytes] = LRUCache(most_bytes, getsizeof=len)
 
     def get(self, key: tuple[object, ...]) -> bytes | None:
         """Return a picture, None where it is not kept."""
         with self._guard:
-            if key in self._kept:
-                self._kept.move_to_end(key)
             return self._kept.get(key)
 
     def put(self, key: tuple[object, ...], picture: bytes) -> None:
         """Keep a picture, and drop those not asked for the longest."""
-        with self._guard:
-            if key in self._kept:
-                return
+        with self._guard, contextlib.suppress(ValueError):  # one that is larger than all may be
             self._kept[key] = picture
-            self._bytes += len(picture)
-            while self._bytes > self._most and len(self._kept) > 1:
-                self._bytes -= len(self._kept.popitem(last=False)[1])
 
 
 def fitting(size: int) -> int:
@@ -65,9 +58,8 @@ class Unchanged:
     """Remembers which files were what was indexed: a browser asks for a film part by part."""
 
     def __init__(self, most: int = 4096) -> None:
-        self._most = most
         self._guard = threading.Lock()
-        self._stamps: OrderedDict[Stamp, None] = OrderedDict()
+        self._stamps: FIFOCache[Stamp, None] = FIFOCache(most)
 
     def __contains__(self, stamp: object) -> bool:
         with self._guard:
@@ -82,8 +74,6 @@ class Unchanged:
             return
         with self._guard:
             self._stamps[stamp] = None
-            while len(self._stamps) > self._most:
-                self._stamps.popitem(last=False)
 
 
 def corpus_file(index: Index, sample: Sample, unchanged: Unchanged) -> CorpusFile:

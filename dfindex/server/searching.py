@@ -13,8 +13,6 @@ from indexer.types import Kind, Sample
 from search.options import SearchOptions
 from search.results import AnyResult, PictureResult
 from search.videos.clips import ClipReader
-from search.videos.results import VideoSearchResult
-from search.videos.searcher import VideoSearcher
 
 
 def known_sample(index: Index, sample_id: int) -> Sample:
@@ -48,27 +46,16 @@ def stored(
     return {**answers, **dict.fromkeys(frames)}
 
 
-def searched_sample(index: Index, sample_id: int, options: SearchOptions, stop: Stop) -> AnyResult:
-    """Search for what a sample is of: a picture, or of a frame its whole video."""
-    sample = known_sample(index, sample_id)
-    if sample.kind is Kind.FRAME:
-        return searched_clip(index, sample, options, stop)
-    return searched(index, sample, options)
-
-
-def searched_clip(
+def searched(
     index: Index,
     query: Path | Sample,
     options: SearchOptions,
     stop: Stop,
+    *,
+    clip: bool,
     limits: Limits | None = None,
-) -> VideoSearchResult:
-    """Search with a video, until nobody waits for it."""
+) -> AnyResult:
+    """Search with a picture, or with a clip until nobody waits for it."""
     searcher = index.searcher(options.space)
     with ClipReader(searcher.encoder, limits=limits) as reader, stop.ends(reader.halt):
-        return VideoSearcher(searcher).search(query, options, reader=reader)
-
-
-def searched(index: Index, query: Path | Sample, options: SearchOptions) -> PictureResult:
-    """Search with a picture."""
-    return index.searcher(options.space).search(query, options)
+        return searcher.search(query, options, moves=clip, reader=reader)

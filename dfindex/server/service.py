@@ -14,8 +14,7 @@ from typing import TypeVar
 
 from threadpoolctl import ThreadpoolController
 
-from dfindex.compare import FileComparison, compare
-from dfindex.compare_videos import VideoComparison, compared_with
+from dfindex.compare import FileComparison, VideoComparison, compare_films, compare_pictures
 from dfindex.index import Index
 from dfindex.server.encoding import Encoders
 from dfindex.server.http.access import Access, Rate
@@ -30,8 +29,6 @@ from dfindex.server.searching import (
     known_sample,
     sample_of,
     searched,
-    searched_clip,
-    searched_sample,
     stored,
     unknown_sample,
 )
@@ -153,10 +150,8 @@ class Service(Closing):
         """Search for an uploaded file that was vetted."""
         options = self._completed(options)
         result: AnyResult = await self.read(
-            lambda index, stop: (
-                searched_clip(index, upload.path, options, stop, self.limits)
-                if upload.clip
-                else searched(index, upload.path, options)
+            lambda index, stop: searched(
+                index, upload.path, options, stop, clip=upload.clip, limits=self.limits
             ),
             _queue_of(upload.clip),
         )
@@ -175,9 +170,12 @@ class Service(Closing):
             result = await answer_within(self.settings.allowance.seconds, future)
         if result is None:
             sample = await self.look(lambda index: known_sample(index, sample_id))
+            clip = sample.kind is Kind.FRAME
             result = await self.read(
-                lambda index, stop: searched_sample(index, sample_id, options, stop),
-                _queue_of(sample.kind is Kind.FRAME),
+                lambda index, stop: searched(
+                    index, known_sample(index, sample_id), options, stop, clip=clip
+                ),
+                _queue_of(clip),
             )
         self.metrics.timed(vars(result.timing_ms))
         return result
@@ -189,12 +187,12 @@ class Service(Closing):
                 lambda index, stop: self._compared_clips(index, a, b, stop), Queue.FILMS
             )
         else:
-            found = await self.run(Queue.WORK, lambda: compare(a.path, b.path))
+            found = await self.run(Queue.WORK, lambda: compare_pictures(a.path, b.path))
         return replace(found, a=a.name, b=b.name)
 
     def _compared_clips(self, index: Index, a: Upload, b: Upload, stop: Stop) -> VideoComparison:
         with self.reader(index, stop, self.limits) as reader:
-            return compared_with(reader, a.path, b.path, name=b.name)
+            return compare_films(reader, reader.read(a.path), reader.read(b.path), name=b.name)
 
     @contextmanager
     def reader(self, index: Index, stop: Stop, limits: Limits | None) -> Iterator[ClipReader]:

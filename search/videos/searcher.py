@@ -10,11 +10,12 @@ import numpy as np
 
 from indexer.errors import MediaError, UnavailableError, UsageError
 from indexer.originals import Originals
-from indexer.types import Int64, Reason, Sample
+from indexer.store.reader import IndexReader
+from indexer.store.vectors.space import Space
+from indexer.types import Encoder, Int64, Reason, Sample
 from search.options import SearchOptions
-from search.restriction import allowed_ids
 from search.results import without_files
-from search.searcher import Searcher
+from search.scope import allowed_ids, completeness, searched
 from search.timing import Clock
 from search.videos.clips import Clip, ClipReader, Indexed, indexed
 from search.videos.compare import Aligned, align_tracks, best_match, finding
@@ -41,19 +42,18 @@ class _Found:
 
 
 class VideoSearcher:
-    """Answers queries with videos, where a `Searcher` answers those with pictures."""
+    """Answers queries with clips, where a `PictureSearcher` answers those with pictures."""
 
-    def __init__(self, searcher: Searcher) -> None:
-        self._searcher = searcher
-        self._reader = searcher.reader
-        self._space = searcher.space
-        self._encoder = searcher.encoder
-        self._originals = Originals(searcher.reader.catalog)
+    def __init__(self, reader: IndexReader, space: Space, encoder: Encoder) -> None:
+        self._reader = reader
+        self._space = space
+        self._encoder = encoder
+        self._originals = Originals(reader.catalog)
 
     def search(
         self,
         query: Path | Sample,
-        options: SearchOptions | None = None,
+        options: SearchOptions,
         *,
         reader: ClipReader | None = None,
     ) -> VideoSearchResult:
@@ -66,7 +66,6 @@ class VideoSearcher:
         reads the video, within its limits and until it is halted. Raise MediaError where the
         video cannot be read, UsageError where an option makes no sense.
         """
-        options = options or SearchOptions()
         if options.max_fpr is not None:
             raise UsageError("expected min_score with a video, got max_fpr; a rate is of pictures")
         if reader is None:
@@ -91,7 +90,6 @@ class VideoSearcher:
         absent = self._originals.absent([hit.sample for hit in shown if hit.sample.available])
         lost = {hit.sample.id for hit in hits if not hit.sample.available} | absent.keys()
         clock.lap("verify")
-        searched, completeness = self._searcher.scope()
         return VideoSearchResult(
             query=VideoQuery(
                 path=clip.path,
@@ -102,8 +100,8 @@ class VideoSearcher:
                 duration_s=clip.track.duration,
                 frames=len(clip.track),
             ),
-            index=searched,
-            completeness=completeness,
+            index=searched(self._reader, self._space),
+            completeness=completeness(self._reader),
             hits=without_files(shown, absent),
             unavailable=len(lost),
             timing_ms=clock.timing(),

@@ -8,7 +8,9 @@ import hmac
 import secrets
 import threading
 import time
-from collections import Counter, OrderedDict, deque
+from collections import Counter, deque
+
+from cachetools import LRUCache
 
 from dfindex.server.http.errors import Problem
 from dfindex.server.settings import Role, ServerSettings
@@ -31,7 +33,7 @@ class Access:
         self._wrong = Rate(settings.allowance.wrong_tokens_a_minute)
         self._hold_seconds = settings.allowance.guess_seconds
         self._held: Counter[str] = Counter()
-        self._known: OrderedDict[tuple[str, bytes], None] = OrderedDict()
+        self._known: LRUCache[tuple[str, bytes], None] = LRUCache(_CLIENTS)
 
     @property
     def needs_token(self) -> bool:
@@ -63,8 +65,6 @@ class Access:
         role = self._found(token)
         if role is not None:
             self._known[client, digest] = None
-            while len(self._known) > _CLIENTS:
-                self._known.popitem(last=False)
             return role
         self._wrong.count(client)
         if wait:
@@ -109,7 +109,7 @@ class Rate:
     def __init__(self, a_minute: int) -> None:
         self._most = a_minute
         self._guard = threading.Lock()
-        self._seen: OrderedDict[str, deque[float]] = OrderedDict()
+        self._seen: LRUCache[str, deque[float]] = LRUCache(_CLIENTS)
 
     def wait(self, client: str) -> int:
         """Return the seconds until a client's next event is allowed, 0 for now."""
@@ -126,11 +126,8 @@ class Rate:
 
     def _times(self, client: str, now: float) -> deque[float]:
         times = self._seen.setdefault(client, deque())
-        self._seen.move_to_end(client)
         while times and now - times[0] > 60:
             times.popleft()
-        if len(self._seen) > _CLIENTS:
-            self._seen.popitem(last=False)
         return times
 
 

@@ -12,8 +12,7 @@ from urllib.parse import quote
 from fastapi import APIRouter, Depends, Query, Request
 from starlette.responses import Response
 
-from dfindex.compare import FileComparison
-from dfindex.compare_videos import VideoComparison
+from dfindex.compare import FileComparison, VideoComparison
 from dfindex.index import Index
 from dfindex.server.http import schemas
 from dfindex.server.http.bodies import (
@@ -237,7 +236,7 @@ def _finite(value: Any) -> Any:
 
 
 def _page(index: Index, where: str | None, limit: int, after: int) -> dict[str, Any]:
-    from search.restriction import allowed_ids
+    from search.scope import allowed_ids
 
     ids = allowed_ids(index.catalog, where)
     if ids is None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeVar
 
-from dfindex.compare_videos import VideoComparison, compared_clips
+from cachetools import LRUCache
+
+from dfindex.compare import VideoComparison, compare_films
 from dfindex.drawing.layers import Layers, layers_of
 from dfindex.index import Index
 from dfindex.server.http.departures import Stop
@@ -43,9 +44,8 @@ class Pairs:
 
     def __init__(self, service: Service, most: int = 24) -> None:
         self._service = service
-        self._most = most
         self._guard = threading.Lock()
-        self._kept: OrderedDict[tuple[object, ...], object] = OrderedDict()
+        self._kept: LRUCache[tuple[object, ...], object] = LRUCache(most)
 
     async def pictures(self, a: Side, b: Side) -> ShownPair:
         """Return the comparison of two pictures, of films as they look at a time."""
@@ -61,14 +61,11 @@ class Pairs:
         key = (kind, a.key, b.key, b.name)
         with self._guard:
             if key in self._kept:
-                self._kept.move_to_end(key)
                 return self._kept[key]  # type: ignore[return-value]
         queue = Queue.FILMS if a.moves or b.moves else Queue.WORK
         found = await self._service.read(lambda index, stop: compare(index, stop, a, b), queue)
         with self._guard:
             self._kept[key] = found
-            while len(self._kept) > self._most:
-                self._kept.popitem(last=False)
         return found
 
     def _compared(self, index: Index, stop: Stop, a: Side, b: Side) -> ShownPair:
@@ -93,7 +90,7 @@ class Pairs:
         )
         with self._service.reader(index, stop, limits) as reader:
             clips = [_clip(reader, index, side) for side in (a, b)]
-            found = compared_clips(reader, *clips, name=b.name)
+            found = compare_films(reader, *clips, name=b.name)
         return replace(found, a=a.name, b=b.name)
 
 

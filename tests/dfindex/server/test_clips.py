@@ -16,7 +16,7 @@ import pytest
 from starlette.testclient import TestClient
 
 import dfindex
-from dfindex.compare_videos import compare_videos
+from dfindex.compare import compare
 from tests.dfindex.server.conftest import Serve, film
 from tests.dfindex.server.routes.test_api import ERROR
 from tests.dfindex.server.test_hostile import metric
@@ -108,7 +108,7 @@ def test_two_films_are_compared_as_on_the_command_line(client: TestClient, tmp_p
         files = {"a": ("x.mp4", first.read_bytes()), "b": (second.name, second.read_bytes())}
         answer = client.post("/api/v1/compare", files=files)
         assert answer.status_code == 200, answer.text
-        expected = compare_videos(first, second, encoder=MeanColour())
+        expected = compare(first, second, encoder=MeanColour())
         said = json.loads(json.dumps(expected.to_json()))
         assert answer.json() == {**said, "a": "x.mp4", "b": second.name}
     assert expected.verdict not in ("copy", "altered_copy", "exact")
