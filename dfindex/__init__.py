@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from dfindex.own_packages import check_own_packages
+from dfindex.import_guard import check_own_packages
 
 if TYPE_CHECKING:
     from dfindex.index import Index, build

@@ -10,14 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict, Unpack
 
 from indexer.corpus import absolute, as_text
-from indexer.errors import IndexNotFoundError, StoreError, UsageError
+from indexer.errors import IndexNotFoundError, UsageError
 from indexer.store.folder import IndexFolder
 
 if TYPE_CHECKING:
     from indexer.store.catalog.labelling import Labelling
-    from indexer.store.catalog.presence import FilesRead
     from indexer.store.maintenance.compaction import Compaction
-    from indexer.store.maintenance.examination import Examination
     from indexer.store.writer import IndexWriter
 
 
@@ -112,38 +110,6 @@ def empty_quarantine(index: Path) -> int:
 
     with _writer(index) as writer:
         return empty(writer.folder)
-
-
-def doctor(index: Path, *, repair: bool, every_file: bool = False) -> Examination:
-    """Check an index and whether its files are there, and repair the index where ``repair``.
-
-    Files are compared by size and time, those of another time by SHA-256; all by SHA-256 with
-    ``every_file``.
-    """
-    from dfindex.head_check import check_heads
-    from dfindex.kept_check import check_kept
-    from indexer.store.maintenance.examination import examine
-    from indexer.store.maintenance.repair import repair as repaired
-
-    if not IndexFolder(index).exists():
-        raise IndexNotFoundError(f"there is no index at {index}; build one with dfindex build")
-    result = repaired(index) if repair else examine(index)
-    check_kept(index, result, repair=repair)
-    check_heads(index, result)
-    result.files = _read_files(index, every=every_file)
-    return result
-
-
-def _read_files(index: Path, *, every: bool) -> FilesRead | None:
-    """Look at the corpus, if the index can be opened."""
-    from indexer.store.catalog.presence import read_files
-    from indexer.store.reader import IndexReader
-
-    try:
-        with IndexReader(index) as reader:
-            return read_files(reader.catalog, every=every)
-    except StoreError:
-        return None  # which the examination has told
 
 
 def import_labels(index: Path, csv: Path) -> Labelling:

@@ -17,7 +17,7 @@ __all__ = [
     "originals",
     "preprocess",
     "preprocess_views",
-    "quiet",
+    "silenced_warnings",
     "store",
     "structure",
     "types",

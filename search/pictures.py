@@ -19,9 +19,9 @@ from indexer.structure import ASSESSABLE, structure
 from indexer.types import Absence, Encoder, Int64, Kind, Sample
 from search.candidates import Candidate, candidates
 from search.evidence import Evidence, ExaminedResult, examine
-from search.judgement import Found, Judge
 from search.options import SearchOptions
 from search.query import Picture, is_same_content, read_picture, sampled_picture
+from search.ranking import Found, HitRanking
 from search.results import Hit, PictureResult, Query, without_files
 from search.scope import allowed_ids, completeness, searched
 from search.timing import Clock
@@ -36,7 +36,7 @@ class PictureSearcher:
         self._reader = reader
         self._space = space
         self._encoder = encoder
-        self._judge = Judge(reader.catalog, space)
+        self._ranking = HitRanking(reader.catalog, space)
         self._originals = Originals(reader.catalog)
 
     def search(self, query: Path | Sample, options: SearchOptions) -> ExaminedResult:
@@ -49,7 +49,7 @@ class PictureSearcher:
         cannot be read, UnavailableError where a sample's file cannot and no vector is stored,
         UsageError where an option makes no sense.
         """
-        threshold = self._judge.threshold(options.min_score, options.max_fpr)
+        threshold = self._ranking.threshold(options.min_score, options.max_fpr)
         _ = self._encoder.device  # a deferred encoder is loaded now, and not on the clock
         allowed = allowed_ids(self._reader.catalog, options.where)
         if isinstance(query, Sample) and not options.verify:
@@ -74,7 +74,7 @@ class PictureSearcher:
 
         None stands for an id that is not live in this space. One pass answers them all.
         """
-        threshold = self._judge.threshold(options.min_score, options.max_fpr)
+        threshold = self._ranking.threshold(options.min_score, options.max_fpr)
         allowed = allowed_ids(self._reader.catalog, options.where)
         answers = self._by_vectors(ids, options.k, allowed, threshold)
         return [answers.get(int(one)) for one in ids]
@@ -96,7 +96,7 @@ class PictureSearcher:
         promising = [one.sample for one in found if one.promising][:VERIFIED] if verify else []
         examined = examine(self._originals, picture.scales, promising)
         blank = structure(picture.image) < ASSESSABLE
-        hits = self._judge.ranked(picture.sha256, found, examined.comparisons, blank=blank)[:k]
+        hits = self._ranking.ranked(picture.sha256, found, examined.comparisons, blank=blank)[:k]
         others = [hit.sample for hit in hits if hit.sample.id not in examined.comparisons]
         absent = examined.absent | self._originals.absent(others)
         clock.lap("verify")
@@ -148,7 +148,7 @@ class PictureSearcher:
                 Found(samples[one.id], one.score, is_same_content(samples[own], samples[one.id]))
                 for one in _best_frames(near, samples)
             ]
-            ranked[own] = self._judge.ranked(
+            ranked[own] = self._ranking.ranked(
                 samples[own].sha256, candidates, {}, blank=own in blank
             )[:k]
         clock.lap("retrieve")
@@ -188,7 +188,7 @@ class PictureSearcher:
 
     def warm(self) -> None:
         """Load what the first search would otherwise wait for."""
-        _ = self._encoder.device, self._judge.similar_from, self._space.keypoints
+        _ = self._encoder.device, self._ranking.similar_from, self._space.keypoints
 
     def _candidates(
         self,

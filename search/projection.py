@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from indexer.errors import IndexDamagedError, StoreError
-from indexer.quiet import quiet
+from indexer.silenced_warnings import quiet
 from indexer.store.durable import keep_if_possible, replace_file, unreadable
 from indexer.store.vectors.space import Space
 from indexer.types import Float32, Int64

@@ -27,7 +27,7 @@ BELOW = {
 
 # Inside indexer: the rung each part stands on. A part imports only lower rungs, or its own.
 RUNGS = [
-    {"types", "errors", "closing", "disk", "quiet", "structure", "untrusted_json"},
+    {"types", "errors", "closing", "disk", "silenced_warnings", "structure", "untrusted_json"},
     {"corpus", "preprocess", "keypoints", "extract"},
     {"media"},
     {"isolation", "encoders", "store", "labels"},

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from dfindex.cli.options import as_json, encoder_options, print_json
-from dfindex.own_packages import find_benchmarks
+from dfindex.import_guard import find_benchmarks
 
 
 @click.group()

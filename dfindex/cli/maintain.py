@@ -123,7 +123,7 @@ def doctor(
             raise click.UsageError("--take-back and --empty-quarantine stand alone")
         return _quarantine(index, take_back, as_json=as_json)
     from dfindex.cli.tables.maintenance import examination_table
-    from dfindex.maintenance import doctor as run
+    from dfindex.doctor.doctor import doctor as run
 
     result = run(index, repair=repair, every_file=files)
     if as_json:

@@ -25,7 +25,7 @@ from dfindex.cli.options import (
 from dfindex.cli.streams import nobody_reads, until_nobody_reads
 
 if TYPE_CHECKING:
-    from dfindex.answers import Unanswered
+    from dfindex.folder_search import Unanswered
     from dfindex.index import Index
     from search.results import AnyResult
 
@@ -50,7 +50,7 @@ def search(
     or --max-fpr with 0 where any hit was let through.
     """
     import dfindex
-    from dfindex.answers import answers
+    from dfindex.folder_search import answers
 
     limited = how["min_score"] is not None or how["max_fpr"] is not None
     with dfindex.open(index) as opened:

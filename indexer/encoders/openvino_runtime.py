@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from indexer.encoders.vit import HookedViT
 from indexer.errors import EncoderError
-from indexer.quiet import quiet
+from indexer.silenced_warnings import quiet
 from indexer.types import EncoderSpec, Features, Float32, Head, UInt8
 
 if TYPE_CHECKING:

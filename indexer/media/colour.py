@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageCms
 
+from indexer.media.background import Colour, Grounds, on_ground
 from indexer.media.depth import Deep
 from indexer.media.encoded_colour import Decoder, decoded, decoder_of
-from indexer.media.ground import Colour, Grounds, on_ground
 
 # Above this many pixels a picture is converted strip by strip and reduced on the way, so that it
 # is never held twice.

@@ -14,10 +14,10 @@ from pathlib import Path
 from PIL import Image
 
 from indexer.errors import MediaError
-from indexer.media.calm import calm
 from indexer.media.colour import to_srgb
 from indexer.media.files import Limits, read_file, too_large
 from indexer.media.formats import MediaKind, named_kind
+from indexer.media.pillow_settings import our_limits
 from indexer.media.problems import DECODER_ERRORS, translated, unknown
 from indexer.media.stills import open_stills
 from indexer.structure import ASSESSABLE, structure
@@ -83,7 +83,7 @@ class Pictures:
         self._data = data
         self._limits = limits
         self._kind = _kind(data)
-        with calm(), translated(data, self._kind):
+        with our_limits(), translated(data, self._kind):
             self._stills = open_stills(data, self._kind)
             first = self._stills.open(0)
             self.pixels = first.width * first.height
@@ -93,7 +93,7 @@ class Pictures:
     def pages(self) -> int:
         """How many pictures there are; 1 for most files."""
         check_pixels(*self._size, self._limits)  # some count by decoding
-        with calm(), translated(self._data, self._kind):
+        with our_limits(), translated(self._data, self._kind):
             return len(self._stills)
 
     def first_assessable(self) -> int:
@@ -116,7 +116,7 @@ class Pictures:
         ``at_least`` is the shorter side, in pixels, that is needed: a large JPEG is then decoded
         at a reduced scale, and other large pictures are reduced, but never below twice that.
         """
-        with calm(), translated(self._data, self._kind):
+        with our_limits(), translated(self._data, self._kind):
             image = self._stills.open(page - 1)
             decoded = _decoded(image, self._limits, at_least)
         return replace(decoded, page=page) if self.pages > 1 else decoded

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import Any
 
 import cv2
@@ -18,36 +17,13 @@ from search.verdict import Verdict
 from search.verification.alignment import Alignment, Mask, align
 from search.verification.description import Change, described
 from search.verification.features import LocalFeatures, local_features
-from search.verification.likeness import Comparable, Likeness, comparable, likeness
 from search.verification.matching import Geometry, match_features
-from search.verification.parallax import Parallax, parallax
-from search.verification.residual import Residual, residual
 from search.verification.transforms import PIXEL_CENTRE, Matrix, overlaps, parts
+from search.verification.verdict_criteria import LIKELY, SURE, AlignedPair, Measured
 from search.verification.whole_image import whole_picture
 
 FEWEST_POINTS = 16
-SURE, LIKELY = 0.5, 0.1  # confidence of the geometry alone; with the pixels' agreement
-ALTERED = 0.003  # of the visible area
-# Where no point was found again and little of the area (fraction) has structure, colours are all
-# that tells pictures apart: a larger tone mapping (levels of 255) leaves nothing that could.
-LITTLE_STRUCTURE, SAME_TONES = 0.35, 10.0
-SAME_COLOURS = 25.0  # levels of tone mapping at most, where few points were found again
 MOST_BOXES = 12
-
-# How alike two aligned pictures must be to be one. Agreement alone never makes a copy: some of it
-# must be precise (fidelity, and windows of comparison side by side), and what is precise must be
-# most of what is alike, the more the farther places stray from one projective map (pixels).
-FEWEST_PRECISE, LEAST_FIDELITY = 12.0, 0.2
-MIN_FIDELITY, MIN_FIDELITY_RATIO, NEARLY_ALL, MAP_RESIDUAL, MAP_DRIFT = 0.5, 0.93, 0.85, 0.25, 0.15
-ONE_MAP, ONE_MAP_RATIO = 0.08, 0.8
-NOISY_MAP, NO_DRIFT, NOISY_FIDELITY, NOISY_RATIO, UNEXPLAINED = 0.18, 0.04, 0.6, 0.8, 0.15
-ALL_ALIKE, ALL_FIDELITY = 0.93, 0.35
-# A part of both that is less than this of either takes more points that were found again.
-PART, FEWEST_OF_A_PART = 0.5, 24
-# On a page, where most is ground of one or two tones, the letters must be the same.
-GROUND, SAME_INK = 0.6, 0.78
-COVER, LEAST_INK, SAME_ELSEWHERE = 0.5, 0.5, 0.93
-FILLED_IN = 5  # entries that say something else, between letters that stayed: another form
 COMPARED = 0.5  # fidelity from which it can be said that nothing was altered
 
 
@@ -71,139 +47,6 @@ class Comparison:
     def description(self) -> str:
         """What became of the first picture in the second, in words."""
         return described(self.verdict, self.match, self.change)
-
-
-@dataclass(frozen=True)
-class _Measured:
-    """What is measured of two aligned pictures: each only where it is asked for, and once."""
-
-    aligned: Alignment
-
-    @cached_property
-    def likeness(self) -> Likeness:
-        """How alike the pictures are; the rest is only looked at where that may be enough."""
-        return likeness(self._comparable)
-
-    @cached_property
-    def residual(self) -> Residual:
-        """What differs between them."""
-        return residual(self._comparable)
-
-    @cached_property
-    def parallax(self) -> Parallax | None:
-        """How far places stray from one projective map."""
-        return parallax(self.aligned)
-
-    @cached_property
-    def _comparable(self) -> Comparable:
-        return comparable(self.aligned)
-
-
-@dataclass(frozen=True)
-class _Evidence:
-    """A geometry, the pixels aligned by it, and what was measured of them, from either side."""
-
-    geometry: Geometry
-    aligned: Alignment
-    measured: _Measured
-
-    @cached_property
-    def same(self) -> bool:
-        """Whether both show the same picture."""
-        found = self.measured.likeness
-        if found.precise < FEWEST_PRECISE or found.fidelity < LEAST_FIDELITY:
-            return False
-        if self._is_small and self.geometry.inliers < FEWEST_OF_A_PART:
-            return False
-        if self.geometry.confidence < SURE:
-            alike = found.fidelity >= MIN_FIDELITY and self._is_sure_without_points
-        else:
-            alike = self._is_faithful or self._keeps_to_one_map or self._has_no_parallax
-        return alike and not self._is_other_text
-
-    @property
-    def _is_other_text(self) -> bool:
-        """Whether both are pages, of one layout perhaps, with other letters on them.
-
-        A page that was covered in one place has the same letters everywhere else; a form filled
-        in anew has them too, but other ones in many places between.
-        """
-        found = self.measured.residual.detail
-        if found.ground > GROUND and found.rewritten >= FILLED_IN:
-            return True
-        covered = self.measured.residual.compact >= COVER and found.same >= LEAST_INK
-        same = found.same >= SAME_INK or (covered and found.elsewhere >= SAME_ELSEWHERE)
-        return found.ground > GROUND and not same
-
-    @property
-    def _is_sure_without_points(self) -> bool:
-        """Whether places or colours say what the geometry does not: two flags are not one."""
-        if self._keeps_to_one_map:
-            return True
-        return not self._is_another_view and self.measured.residual.tone_change <= SAME_COLOURS
-
-    @property
-    def _is_small(self) -> bool:
-        """Whether it is a small part of either picture that both would share."""
-        return max(self.geometry.query_overlap, self.geometry.sample_overlap) < PART
-
-    @property
-    def _is_faithful(self) -> bool:
-        """Whether nearly all that is alike at all is precisely so.
-
-        Where that is nearly everything, places may stray as motion compensation lets them.
-        """
-        found = self.measured.likeness
-        precise = found.fidelity >= max(MIN_FIDELITY, MIN_FIDELITY_RATIO * found.agreement)
-        return precise and (found.fidelity >= NEARLY_ALL or not self._is_another_view)
-
-    @property
-    def _keeps_to_one_map(self) -> bool:
-        """Whether the places are where a homography takes them; half may be covered then."""
-        parallax = self.measured.parallax
-        if parallax is None or parallax.residual >= ONE_MAP:
-            return False
-        return self.measured.likeness.fidelity >= ONE_MAP_RATIO * self.measured.likeness.agreement
-
-    @property
-    def _has_no_parallax(self) -> bool:
-        """Whether places miss the map by chance alone, as harsh compression makes them do.
-
-        A floor photographed twice from one place may do so too, with other things on it: either
-        all of it is much alike, or much of it precisely the same.
-        """
-        parallax, found = self.measured.parallax, self.measured.likeness
-        if parallax is None or parallax.drift is None:
-            return False
-        if parallax.residual >= NOISY_MAP or parallax.drift >= NO_DRIFT:
-            return False
-        if found.agreement >= ALL_ALIKE:
-            return found.fidelity >= ALL_FIDELITY
-        needed = max(NOISY_FIDELITY, NOISY_RATIO * found.agreement)
-        return found.fidelity >= needed and self._is_explained
-
-    @property
-    def _is_explained(self) -> bool:
-        """Whether what is not alike lies where something was altered."""
-        return self.measured.residual.detail.unexplained <= UNEXPLAINED
-
-    @property
-    def _is_another_view(self) -> bool:
-        parallax = self.measured.parallax
-        if parallax is None:
-            return False
-        return parallax.residual >= MAP_RESIDUAL or (parallax.drift or 0.0) >= MAP_DRIFT
-
-    @property
-    def low_structure(self) -> bool:
-        """Whether there is nothing but a few edges that the pictures could differ in."""
-        little = self.measured.likeness.structured < LITTLE_STRUCTURE
-        return little and self.measured.residual.tone_change > SAME_TONES
-
-    @property
-    def altered(self) -> bool:
-        """Whether the content changed within what both show."""
-        return self.measured.residual.fraction >= ALTERED
 
 
 def compare_images(
@@ -263,7 +106,7 @@ def _digest(image: UInt8) -> bytes:
 
 def _evidence(
     pictures: tuple[UInt8, UInt8], features: tuple[LocalFeatures, LocalFeatures]
-) -> _Evidence | None:
+) -> AlignedPair | None:
     """Return the best geometry with its pixels, or None where not even a weak one is found."""
     found = _by_points(pictures, features)
     if found is not None and found.same:
@@ -283,7 +126,7 @@ def _evidence(
 
 def _by_points(
     pictures: tuple[UInt8, UInt8], features: tuple[LocalFeatures, LocalFeatures]
-) -> _Evidence | None:
+) -> AlignedPair | None:
     geometry = match_features(*features)
     if geometry is None or geometry.confidence < LIKELY:
         return None
@@ -296,23 +139,23 @@ def _whole_geometry(transform: Matrix, pictures: tuple[UInt8, UInt8]) -> Geometr
     return Geometry(0, transform, mirrored, rotation, scale, 1.0, 1.0, 0.0, LIKELY)
 
 
-def _examined(pictures: tuple[UInt8, UInt8], geometry: Geometry) -> _Evidence:
+def _examined(pictures: tuple[UInt8, UInt8], geometry: Geometry) -> AlignedPair:
     laid = align(*pictures, geometry.transform)
-    return _Evidence(replace(geometry, transform=laid.transform), laid, _Measured(laid))
+    return AlignedPair(replace(geometry, transform=laid.transform), laid, Measured(laid))
 
 
-def _exchanged(evidence: _Evidence | None) -> _Evidence | None:
+def _exchanged(evidence: AlignedPair | None) -> AlignedPair | None:
     """Look at the evidence from the second picture's side."""
     if evidence is None:
         return None
     laid = evidence.aligned
     turned = Alignment(laid.second, laid.first, laid.visible, laid.to_second, laid.to_first)
     geometry = replace(evidence.geometry, transform=turned.transform)
-    return _Evidence(geometry, turned, evidence.measured)
+    return AlignedPair(geometry, turned, evidence.measured)
 
 
 def _judged(
-    evidence: _Evidence | None,
+    evidence: AlignedPair | None,
     features: tuple[LocalFeatures, LocalFeatures],
     pictures: tuple[UInt8, UInt8],
 ) -> Comparison:
@@ -321,8 +164,7 @@ def _judged(
         verdict = Verdict.NOT_ASSESSABLE if few else Verdict.UNRELATED
         return Comparison(verdict, None if few else 0.0, None)
     if not evidence.same:
-        return Comparison(Verdict.SIMILAR, 0.5 * evidence.geometry.confidence, None)
-    verdict = Verdict.ALTERED_COPY if evidence.altered else Verdict.COPY
+        return Comparison(evidence.verdict, 0.5 * evidence.geometry.confidence, None)
     mask, strength = _carried(evidence, pictures[0])
     match = _match(evidence, pictures, mask)
     found = evidence.measured.residual
@@ -330,10 +172,10 @@ def _judged(
         found.tone_change, found.noise, compared=evidence.measured.likeness.fidelity >= COMPARED
     )
     score = (0.5 + 0.5 * evidence.measured.likeness.agreement) * (1 - 0.5 * match.altered_fraction)
-    return Comparison(verdict, score, match, change, mask, strength)
+    return Comparison(evidence.verdict, score, match, change, mask, strength)
 
 
-def _match(evidence: _Evidence, pictures: tuple[UInt8, UInt8], mask: Mask) -> Match:
+def _match(evidence: AlignedPair, pictures: tuple[UInt8, UInt8], mask: Mask) -> Match:
     size, other = _size(pictures[0]), _size(pictures[1])
     transform = evidence.geometry.transform
     mirrored, rotation, scale = parts(transform, size)
@@ -351,7 +193,7 @@ def _match(evidence: _Evidence, pictures: tuple[UInt8, UInt8], mask: Mask) -> Ma
     )
 
 
-def _carried(evidence: _Evidence, picture: UInt8) -> tuple[Mask, Float32]:
+def _carried(evidence: AlignedPair, picture: UInt8) -> tuple[Mask, Float32]:
     """Return the altered mask and the strength of the difference in pixels of the picture."""
     matrix = np.linalg.inv(PIXEL_CENTRE) @ evidence.aligned.to_first @ PIXEL_CENTRE
     values = (

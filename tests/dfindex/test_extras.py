@@ -101,10 +101,10 @@ def test_an_index_is_built_and_searched_without_any_extra(tmp_path: Path) -> Non
 
 
 def test_benchmarks_are_run_of_a_checkout(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    from dfindex import own_packages
+    from dfindex import import_guard
     from indexer.errors import UsageError
 
-    own_packages.find_benchmarks()
-    monkeypatch.setattr(own_packages, "_HOME", tmp_path)
+    import_guard.find_benchmarks()
+    monkeypatch.setattr(import_guard, "_HOME", tmp_path)
     with pytest.raises(UsageError, match="of a checkout"):
-        own_packages.find_benchmarks()
+        import_guard.find_benchmarks()

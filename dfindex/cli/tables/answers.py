@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 from rich.text import Text
 
-from dfindex.answers import Unanswered
 from dfindex.cli.tables.console import shown_on
 from dfindex.cli.tables.search import verdict_text
+from dfindex.folder_search import Unanswered
 from search.verdict import COPIES
 
 if TYPE_CHECKING:

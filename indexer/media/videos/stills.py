@@ -14,12 +14,12 @@ from PIL import Image
 
 from indexer.corpus import is_frame_name
 from indexer.errors import MediaError
-from indexer.media.calm import calm
+from indexer.media.background import Grounds
 from indexer.media.colour import count_edges, to_srgb
 from indexer.media.files import Limits, read_file
 from indexer.media.formats import named_kind
-from indexer.media.ground import Grounds
 from indexer.media.image import DecodedImage, check_pixels, decode_image
+from indexer.media.pillow_settings import our_limits
 from indexer.media.videos.video import Shown
 from indexer.types import Reason
 
@@ -35,7 +35,7 @@ def is_animation(data: bytes) -> bool:
     if kind is None or kind.format not in ANIMATED:
         return False
     try:
-        with calm(), Image.open(io.BytesIO(data), formats=(kind.format,)) as image:
+        with our_limits(), Image.open(io.BytesIO(data), formats=(kind.format,)) as image:
             return bool(getattr(image, "is_animated", False))
     except Exception:
         return False  # read as a picture, it gets its reason
@@ -92,7 +92,7 @@ class Animation:
 
     def _walk(self) -> Iterator[tuple[Image.Image, float]]:
         """Yield each frame and how long it is shown, up to the first that is broken."""
-        with calm(), Image.open(io.BytesIO(self._data), formats=ANIMATED) as image:
+        with our_limits(), Image.open(io.BytesIO(self._data), formats=ANIMATED) as image:
             for number in range(1 << 20):
                 if time.monotonic() > self._deadline:
                     raise MediaError(Reason.TIMEOUT, "the animation was not read in time")

@@ -15,7 +15,7 @@ __all__ = [
     "orientations",
     "presence",
     "probe_scores",
-    "rooting",
+    "root_finding",
     "roots",
     "scan",
     "vanished",

@@ -9,7 +9,7 @@ from pathlib import Path
 from duckdb import DuckDBPyConnection
 
 from indexer.errors import IndexFormatError
-from indexer.store.catalog.rooting import give_roots
+from indexer.store.catalog.root_finding import give_roots
 
 Migration = Callable[[DuckDBPyConnection, bytes], object]
 

@@ -14,7 +14,7 @@ from indexer.corpus import FoundFile, as_text
 from indexer.errors import IndexDamagedError
 from indexer.store.catalog.catalog import Catalog, SegmentRecord
 from indexer.store.catalog.changes import Changes, LinkedFile, WritableCatalog
-from indexer.store.catalog.rooting import common_folders
+from indexer.store.catalog.root_finding import common_folders
 from indexer.store.folder import IndexFolder
 from indexer.store.vectors.segments import Segment, SegmentRow, segment_bytes
 

@@ -7,7 +7,7 @@ import warnings
 
 import pytest
 
-from indexer.quiet import quiet
+from indexer.silenced_warnings import quiet
 
 
 def test_warnings_are_ignored_within_and_uttered_after() -> None:

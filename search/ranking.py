@@ -37,7 +37,7 @@ class Found:
     promising: bool = False
 
 
-class Judge:
+class HitRanking:
     """Judges candidates by the corpus's own negatives, by pixels, and by what people decided."""
 
     def __init__(self, catalog: Catalog, space: Space) -> None:

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
+from indexer.media.background import BLACK, GREY, WHITE
 from indexer.media.files import Limits
-from indexer.media.ground import BLACK, GREY, WHITE
 from indexer.media.image import decode_image
 from indexer.media.videos.frames import Sampling, sampled
 from indexer.media.videos.stills import Animation

@@ -7,7 +7,7 @@ from contextlib import ExitStack, contextmanager
 
 from PIL import Image
 
-from indexer.quiet import Shared, quiet
+from indexer.silenced_warnings import Shared, quiet
 
 
 def _lift_limit(undo: ExitStack) -> None:
@@ -19,7 +19,7 @@ _LIMIT = Shared(_lift_limit)
 
 
 @contextmanager
-def calm() -> Iterator[None]:
+def our_limits() -> Iterator[None]:
     """Silence warnings and lift Pillow's limit on pixels, which ours replaces."""
     with quiet(), _LIMIT.held():
         yield

@@ -1,0 +1,3 @@
+"""What `dfindex doctor` looks at: the store, what lies beside it, and the files it is of."""
+
+__all__ = ["doctor"]
