@@ -146,6 +146,7 @@ def build(
     from_file = assign_labels(writer.catalog, rows)  # which overrules the folders
     join_small(writer, encoder.spec.fingerprint)
     writer.refresh_ann(encoder.spec.fingerprint)
+    writer.refresh_keypoints(encoder.spec.fingerprint)
     writer.publish()
     return BuildReport(
         seen=seen,

@@ -28,10 +28,12 @@ CELLS = 6  # a side, over which they are spread
 LEVELS, STEP = 8, 1.25  # of the pyramid of sizes
 CONTRAST = 5  # grey levels of a corner; faces and skies have nothing much above that
 CODE_BYTES = 32
-BRANCHES = 64  # of the vocabulary tree, on each of its two levels
+BRANCHES = 64  # of the vocabulary tree, on each of its two upper levels
 WORDS = BRANCHES * BRANCHES
+TWIGS = 64  # of each word, on the lowest level: what an index keeps keypoints under
+LISTS = WORDS * TWIGS
 
-_VOCABULARY = "orb-words.npy"
+_VOCABULARY, _TWIGS = "orb-words.npy", "orb-twigs.npy"
 _ROW = np.dtype(
     [
         ("code", np.uint8, CODE_BYTES),
@@ -43,6 +45,7 @@ _ROW = np.dtype(
 )
 ROW_BYTES = COUNT * _ROW.itemsize + 2
 _SIZES_PER_OCTAVE = 16
+_BLOCK = 1 << 12  # codes that are compared with their word's twigs at a time
 _SMALLEST_SIZE = 2.0**-12  # of the longest side
 
 UInt16 = npt.NDArray[np.uint16]
@@ -113,10 +116,15 @@ class Keypoints:
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """A tree of two levels: ``trunks`` (64, 32) uint8 and ``leaves`` (64, 64, 32) uint8 codes."""
+    """A tree of uint8 codes.
+
+    They are ``trunks`` (64, 32), ``leaves`` (64, 64, 32) and ``twigs`` (4096, 64, 32). A sample
+    keeps the words of its keypoints, which are leaves; twigs are found from those.
+    """
 
     trunks: UInt8
     leaves: UInt8
+    twigs: UInt8
 
     def words(self, codes: UInt8) -> UInt16:
         """Return the word (n,) of each code (n, 32): the nearest leaf of the nearest trunk."""
@@ -124,6 +132,23 @@ class Vocabulary:
         trunk = _distances(bits[:, None], _wide(self.trunks)[None]).argmin(axis=1)
         leaf = _distances(bits[:, None], _wide(self.leaves)[trunk]).argmin(axis=1)
         return np.asarray(trunk * BRANCHES + leaf, dtype=np.uint16)
+
+    def lists(self, codes: UInt8, words: UInt16) -> Int64:
+        """Return which twig (n,), below `LISTS`, is nearest to each code of a known word."""
+        found = np.empty(len(codes), dtype=np.int64)
+        for start in range(0, len(codes), _BLOCK):
+            block = slice(start, start + _BLOCK)
+            near = _distances(_wide(codes[block])[:, None], _wide(self.twigs)[words[block]])
+            found[block] = words[block].astype(np.int64) * TWIGS + near.argmin(axis=1)
+        return found
+
+    def below(self, codes: UInt8, words: Int64, count: int) -> tuple[Int64, UInt16]:
+        """Return the twigs (n, count) nearest to each code below some words (n, m), and how far."""
+        far = _distances(_wide(codes)[:, None, None], _wide(self.twigs)[words])
+        far = far.reshape(len(codes), -1)
+        places = _nearest(far, count)
+        word = np.take_along_axis(words, places // TWIGS, axis=1)
+        return word * TWIGS + places % TWIGS, np.take_along_axis(far, places, axis=1)
 
     @property
     def centres(self) -> UInt8:
@@ -134,10 +159,14 @@ class Vocabulary:
 @functools.cache
 def vocabulary() -> Vocabulary:
     """Return the vocabulary that ships with dfindex (``python -m training.vocabulary``)."""
-    file = importlib.resources.files("indexer").joinpath(_VOCABULARY)
-    with importlib.resources.as_file(file) as path:
-        values = np.load(path, allow_pickle=False)
-    return Vocabulary(values[:BRANCHES], values[BRANCHES:].reshape(BRANCHES, BRANCHES, -1))
+    values, twigs = map(_shipped, (_VOCABULARY, _TWIGS))
+    leaves = values[BRANCHES:].reshape(BRANCHES, BRANCHES, CODE_BYTES)
+    return Vocabulary(values[:BRANCHES], leaves, twigs.reshape(WORDS, TWIGS, CODE_BYTES))
+
+
+def _shipped(name: str) -> UInt8:
+    with importlib.resources.as_file(importlib.resources.files("indexer").joinpath(name)) as path:
+        return np.asarray(np.load(path, allow_pickle=False), dtype=np.uint8)
 
 
 def keypoints(image: Image.Image, *, count: int = COUNT) -> Keypoints:
@@ -213,6 +242,16 @@ def _chosen(found: Sequence[cv2.KeyPoint], shape: Sequence[int], count: int) -> 
 
 def _wide(codes: UInt8) -> npt.NDArray[np.uint64]:
     return np.ascontiguousarray(codes).view(np.uint64)
+
+
+def _nearest(distances: UInt16, count: int) -> Int64:
+    """Return the places (n, count) of the smallest of each row, the smallest first."""
+    if count < distances.shape[1]:
+        some = np.argpartition(distances, count - 1, axis=1)[:, :count]
+    else:
+        some = np.broadcast_to(np.arange(distances.shape[1]), distances.shape)
+    order = np.argsort(np.take_along_axis(distances, some, axis=1), axis=1, kind="stable")
+    return np.take_along_axis(some, order, axis=1)
 
 
 def _distances(left: npt.NDArray[np.uint64], right: npt.NDArray[np.uint64]) -> UInt16:

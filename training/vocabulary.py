@@ -1,4 +1,8 @@
-"""Learn the words of keypoints: ``python -m training.vocabulary --photos DIR --out FILE``."""
+"""Learn the vocabulary of keypoints, its words, or the twigs below them that are shipped.
+
+python -m training.vocabulary words --photos DIR --out FILE
+python -m training.vocabulary twigs --photos DIR --out FILE
+"""
 
 from __future__ import annotations
 
@@ -12,7 +16,7 @@ import numpy as np
 from PIL import Image
 
 from indexer import keypoints
-from indexer.keypoints import BRANCHES, CODE_BYTES
+from indexer.keypoints import BRANCHES, CODE_BYTES, TWIGS, WORDS, Vocabulary, vocabulary
 from indexer.types import Float32, UInt8
 from training.photos import photo_paths
 
@@ -39,9 +43,9 @@ def _signs(codes: UInt8) -> Float32:
     return np.unpackbits(codes, axis=1).astype(np.float32) * 2 - 1
 
 
-def read_codes(paths: list[Path]) -> UInt8:
-    """Return the codes (n, 32) of all keypoints of some photographs."""
-    detector = keypoints.detector()
+def read_codes(paths: list[Path], count: int = keypoints.COUNT) -> UInt8:
+    """Return the codes (n, 32) of at most ``count`` keypoints of each of some photographs."""
+    detector = keypoints.detector(count)
     found = []
     for path in paths:
         with Image.open(path) as image:
@@ -51,22 +55,65 @@ def read_codes(paths: list[Path]) -> UInt8:
     return np.concatenate(found)
 
 
-@click.command()
-@click.option("--photos", type=click.Path(exists=True, path_type=Path), required=True)
-@click.option("--out", type=click.Path(path_type=Path), required=True)
-@click.option("--count", default=1500, show_default=True, help="Photographs to read.")
-@click.option("--seed", default=1, show_default=True)
-def main(photos: Path, out: Path, count: int, seed: int) -> None:
-    """Write the 64 trunks and their 64 leaves each as one (64 + 4096, 32) uint8 array."""
+def twigs(known: Vocabulary, codes: UInt8, seed: int) -> UInt8:
+    """Return the twigs (WORDS, TWIGS, 32) below each word, learnt from codes (n, 32).
+
+    Where a word has few codes they are its twigs, and its own code is the others.
+    """
+    words = known.words(codes)
+    found = np.repeat(known.centres[:, None], TWIGS, axis=1)
+    order = np.argsort(words, kind="stable")
+    for word, some in enumerate(
+        np.split(codes[order], np.searchsorted(words[order], range(1, WORDS)))
+    ):
+        if len(some) > TWIGS:
+            found[word] = learnt(some, TWIGS, seed)[0]
+        else:
+            found[word, : len(some)] = some
+    return found
+
+
+def _chosen(photos: Path, count: int, seed: int) -> list[Path]:
     cv2.setNumThreads(1)
     paths = photo_paths(photos)
     rng = np.random.default_rng(seed)
-    chosen = [paths[place] for place in rng.permutation(len(paths))[:count]]
-    codes = read_codes(chosen)
+    return [paths[place] for place in rng.permutation(len(paths))[:count]]
+
+
+@click.group()
+def main() -> None:
+    """Learn the vocabulary of keypoints."""
+
+
+_photos = click.option("--photos", type=click.Path(exists=True, path_type=Path), required=True)
+_out = click.option("--out", type=click.Path(path_type=Path), required=True)
+_seed = click.option("--seed", default=1, show_default=True)
+
+
+@main.command("words")
+@_photos
+@_out
+@click.option("--count", default=1500, show_default=True, help="Photographs to read.")
+@_seed
+def _words(photos: Path, out: Path, count: int, seed: int) -> None:
+    """Write the 64 trunks and their 64 leaves each as one (64 + 4096, 32) uint8 array."""
+    codes = read_codes(_chosen(photos, count, seed))
     trunks, nearest = learnt(codes, BRANCHES, seed)
     leaves = [learnt(codes[nearest == each], BRANCHES, seed)[0] for each in range(BRANCHES)]
     np.save(out, np.concatenate([trunks, *leaves]))
-    click.echo(f"{len(codes)} codes of {len(chosen)} photographs, {BRANCHES**2} words")
+    click.echo(f"{len(codes)} codes, {BRANCHES**2} words")
+
+
+@main.command("twigs")
+@_photos
+@_out
+@click.option("--count", default=3000, show_default=True, help="Photographs to read.")
+@_seed
+def _twigs(photos: Path, out: Path, count: int, seed: int) -> None:
+    """Write the 64 twigs below each shipped word as one (262144, 32) uint8 array."""
+    codes = read_codes(_chosen(photos, count, seed), 4 * keypoints.COUNT)
+    np.save(out, twigs(vocabulary(), codes, seed).reshape(-1, CODE_BYTES))
+    click.echo(f"{len(codes)} codes, {WORDS * TWIGS} twigs")
 
 
 if __name__ == "__main__":

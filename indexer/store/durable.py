@@ -109,6 +109,12 @@ def file_sha256(path: Path) -> str:
     return digest.hexdigest()
 
 
+def head_sha256(path: Path, count: int) -> str:
+    """Return the SHA-256 of a file's first bytes as 64 hex digits."""
+    with path.open("rb") as file:
+        return hashlib.sha256(file.read(count)).hexdigest()
+
+
 def write_sealed_json(path: Path, value: dict[str, Any]) -> None:
     """Write ``value`` with the SHA-256 of its canonical text under the key ``seal``."""
     sealed = {**value, "seal": _seal(value)}

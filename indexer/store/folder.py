@@ -36,6 +36,11 @@ class SpaceFolder:
         return self.path / "ann"
 
     @property
+    def keypoints(self) -> Path:
+        """The folder of the keypoint lists, a cache."""
+        return self.path / "keypoints"
+
+    @property
     def map(self) -> Path:
         """The map that was drawn last."""
         return self.path / "map.npz"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -28,6 +29,7 @@ from indexer.store.lock import WriterLock
 from indexer.store.maintenance.leftovers import clean_up
 from indexer.store.vectors.ann import EXACT_UP_TO
 from indexer.store.vectors.ann_cache import AnnCache, AnnInfo
+from indexer.store.vectors.keypoint_cache import PART, KeypointCache
 from indexer.store.vectors.patch_codec import PatchCodec
 from indexer.store.vectors.segments import SegmentInfo, SegmentRow, segment_bytes, write_segment
 from indexer.store.vectors.space import Space
@@ -150,6 +152,9 @@ class IndexWriter(Closing):
             changes.rows = self._rows(samples)
             changes.segment = self._write(info, changes.rows, samples)
         self.catalog.apply(changes)
+        self._unlisted[spec.fingerprint] += len(samples)
+        if self._unlisted[spec.fingerprint] >= PART:  # readers hold what is in no list in memory
+            self.refresh_keypoints(spec.fingerprint)
         self._publish_now_and_then()
 
     def publish(self) -> None:
@@ -183,6 +188,16 @@ class IndexWriter(Closing):
             exact_up_to=exact_up_to,
         )
 
+    def refresh_keypoints(self, fingerprint: str, *, thorough: bool = False) -> None:
+        """Make a space's keypoint lists of what is in none, where that is worth it, or of all."""
+        row = self.space_row(fingerprint)
+        if row is None:
+            return
+        folder = self.folder.space(fingerprint)
+        space = Space(self.catalog, row, folder)
+        KeypointCache(folder.keypoints).refresh(space.ids(), space.keypoint_rows, thorough=thorough)
+        self._unlisted[fingerprint] = 0
+
     def _check_room(self) -> None:
         foreign = self.folder.foreign_entry()
         if foreign is not None:
@@ -200,6 +215,7 @@ class IndexWriter(Closing):
         self._check_nothing_lost()
         self.folder.readers.touch()
         self._publish_cost = 0.0
+        self._unlisted: Counter[str] = Counter()
         self.publish()
         clean_up(self.folder, self.catalog)
 

@@ -14,6 +14,7 @@ from indexer.keypoints import (
     vocabulary,
 )
 from indexer.store.vectors.keypoint_index import KeypointIndex
+from indexer.store.vectors.keypoint_lists import KeypointLists
 from search.keypoint_votes import FEWEST, query_keypoints, votes
 
 
@@ -63,9 +64,13 @@ def test_words_are_the_nearest_leaf_of_the_nearest_trunk() -> None:
     assert tree.centres.shape == (WORDS, 32)
 
 
+def index_of(ids: np.ndarray, rows: np.ndarray) -> KeypointIndex:
+    return KeypointIndex([KeypointLists.build([(ids, rows)])])
+
+
 def test_index_compares_as_exhaustive_search_does_where_it_looks() -> None:
     rows = np.stack([keypoints(blobs(seed)).to_row() for seed in range(6)])
-    index = KeypointIndex([(np.arange(10, 16), rows)])
+    index = index_of(np.arange(10, 16), rows)
     query = keypoints(blobs(3))
     matches = index.search(query, 1)
     best = matches.distances == 0
@@ -82,7 +87,7 @@ def test_index_compares_as_exhaustive_search_does_where_it_looks() -> None:
 
 def test_votes_find_a_part_turned_and_made_smaller() -> None:
     rows = np.stack([keypoints(blobs(seed)).to_row() for seed in range(8)])
-    index = KeypointIndex([(np.arange(8), rows)])
+    index = index_of(np.arange(8), rows)
     part = blobs(5).crop((120, 60, 330, 260)).rotate(90, expand=True).resize((160, 168))
     found = votes(keypoints(part), index)
     assert max(found, key=found.__getitem__) == 5
@@ -93,7 +98,7 @@ def test_votes_find_a_part_turned_and_made_smaller() -> None:
 
 def test_a_mirrored_picture_is_found_by_the_second_reading() -> None:
     rows = np.stack([keypoints(blobs(seed)).to_row() for seed in range(4)])
-    index = KeypointIndex([(np.arange(4), rows)])
+    index = index_of(np.arange(4), rows)
     plain, mirrored = query_keypoints(ImageOps.mirror(blobs(2)))
     assert votes(mirrored, index)[2] > 10 * votes(plain, index).get(2, FEWEST)
 
@@ -101,7 +106,7 @@ def test_a_mirrored_picture_is_found_by_the_second_reading() -> None:
 def test_an_empty_index_or_query_finds_nothing() -> None:
     assert votes(keypoints(blobs(1)), KeypointIndex([])) == {}
     rows = keypoints(blobs(1)).to_row()[None]
-    assert votes(Keypoints.none(), KeypointIndex([(np.array([1]), rows)])) == {}
+    assert votes(Keypoints.none(), index_of(np.array([1]), rows)) == {}
 
 
 def test_text_does_not_take_all_keypoints() -> None:
@@ -137,7 +142,7 @@ def test_the_query_itself_in_the_index_does_not_hide_its_copies() -> None:
     noise = np.random.default_rng(0).normal(0, 30, (300, 400, 3))
     changed = Image.fromarray(np.clip(np.asarray(whole) + noise, 0, 255).astype(np.uint8))
     rows = np.stack([one.to_row() for one in (query, keypoints(changed), keypoints(blobs(8)))])
-    index = KeypointIndex([(np.array([1, 2, 3]), rows)])
+    index = index_of(np.array([1, 2, 3]), rows)
     hidden = votes(query, index).get(2, 0.0)
     found = votes(query, index, besides=[1])
     assert max(found, key=lambda one: found[one]) == 2
@@ -152,7 +157,7 @@ def test_pictures_that_a_filter_leaves_out_do_not_hide_those_it_lets_through() -
     query = keypoints(whole)
     rows = np.stack([query.to_row()] * 20 + [keypoints(changed).to_row()])
     allowed = np.array([20])
-    crowded = votes(query, KeypointIndex([(np.arange(21), rows)]), allowed=allowed)
-    alone = votes(query, KeypointIndex([(allowed, rows[-1:])]))
+    crowded = votes(query, index_of(np.arange(21), rows), allowed=allowed)
+    alone = votes(query, index_of(allowed, rows[-1:]))
     assert crowded == alone
     assert crowded[20] > 3 * FEWEST

@@ -46,6 +46,7 @@ def compact(writer: IndexWriter) -> Compaction:
     for row in writer.catalog.spaces():
         dropped += _compact_space(writer, row.fingerprint)
         writer.refresh_ann(row.fingerprint)
+        writer.refresh_keypoints(row.fingerprint, thorough=dropped > 0)
     after = writer.catalog.segments()
     return Compaction(
         segments_before=len(before),

@@ -18,6 +18,7 @@ from indexer.store.ledger import kept_ledger
 from indexer.store.maintenance.database_check import DatabaseState, look_at
 from indexer.store.maintenance.quarantine import Quarantined, quarantined
 from indexer.store.vectors.ann_cache import AnnCache
+from indexer.store.vectors.keypoint_cache import KeypointCache
 from indexer.store.vectors.segments import segment_path
 from indexer.store.vectors.space import check_spec, open_segment
 
@@ -190,6 +191,9 @@ def _examine_space(
     with result.noting(space.ann):
         for problem in AnnCache(space.ann).problems():
             result.findings.append(Finding(str(space.ann), problem))
+    with result.noting(space.keypoints):
+        for problem in KeypointCache(space.keypoints).problems():
+            result.findings.append(Finding(str(space.keypoints), problem))
 
 
 def check_segment(space: SpaceFolder, record: SegmentRecord, catalog: Catalog) -> None:

@@ -18,6 +18,7 @@ from indexer.store.maintenance.leftovers import clean_up
 from indexer.store.maintenance.quarantine import quarantine
 from indexer.store.maintenance.restoration import restored
 from indexer.store.vectors.ann_cache import AnnCache
+from indexer.store.vectors.keypoint_cache import KeypointCache
 from indexer.store.vectors.patch_codec import PatchCodec
 from indexer.types import EncoderSpec
 
@@ -98,6 +99,8 @@ class _Repair:
         fingerprint = space.path.name
         if AnnCache(space.ann).problems():
             AnnCache(space.ann).drop()
+        if KeypointCache(space.keypoints).problems():
+            KeypointCache(space.keypoints).drop()
         if fingerprint in rows:
             write_sealed_json(space.spec, {"encoder": rows[fingerprint].encoder.to_json()})
             codec = self._catalog.patch_codec(fingerprint)

@@ -226,19 +226,21 @@ class FaissIndex:
 
     def save(self, path: Path) -> None:
         """See `VectorIndex.save`."""
-        faiss = faiss_module()
-        try:
-            faiss.write_index(self._index, str(path))
-        except RuntimeError as error:
-            path.unlink(missing_ok=True)
-            raise StoreError(
-                f"could not write {path}; {way_out(code_in(str(error)), path)}"
-            ) from error
+        write_index(faiss_module().write_index, self._index, path)
 
 
 def faiss_module() -> Any:
     """Import faiss when it is first needed; as Any, because its own types lack half its names."""
     return importlib.import_module("faiss")
+
+
+def write_index(write: Callable[[Any, str], None], index: Any, path: Path) -> None:
+    """Have FAISS write an index; raise StoreError, and leave nothing, where it cannot."""
+    try:
+        write(index, str(path))
+    except RuntimeError as error:
+        path.unlink(missing_ok=True)
+        raise StoreError(f"could not write {path}; {way_out(code_in(str(error)), path)}") from error
 
 
 @contextmanager

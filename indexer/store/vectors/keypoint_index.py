@@ -1,25 +1,28 @@
-"""Which samples of a space have keypoints like a query's: an inverted file, held in memory."""
+"""Which samples of a space have keypoints like a query's: lists on disk, and what is newer."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from indexer.keypoints import CODE_BYTES, WORDS, Keypoints, vocabulary
+from indexer.keypoints import LISTS, TWIGS, WORDS, Keypoints, vocabulary
 from indexer.store.vectors.ann import faiss_module
+from indexer.store.vectors.keypoint_lists import BITS, Entries, KeypointLists, row_of
 from indexer.types import Float32, Int64, UInt8
 
 Bools = npt.NDArray[np.bool_]
 
-_WORDS_READ = 16  # lists of words near the query's that are looked through
-_BITS = 8 * CODE_BYTES
-_MOST, _MORE = (
-    2048,
-    16,
-)  # keypoints looked at where most are not allowed, and how fast it gets there
+READ = 3_000_000  # keypoints of the corpus that are compared with a query's, about
+_WORDS_READ = 16  # near each of a query's, whose lists are read while they are that short
+_WORDS_PICKED, _LISTS_PICKED = 8, 128  # else words below which the nearest lists are picked
+# Keypoints looked at where most are not allowed, and how fast it gets there.
+_MOST, _MORE = 2048, 16
 
 
 @dataclass(frozen=True)
@@ -38,86 +41,100 @@ class KeypointMatches:
     sizes: Float32
     angles: Float32
 
+    @classmethod
+    def none(cls) -> KeypointMatches:
+        """Return no pairs."""
+        numbers, lines = np.empty(0, np.int64), np.empty(0, np.float32)
+        return cls(numbers, numbers, numbers, np.empty((0, 2), np.float32), lines, lines)
+
 
 class KeypointIndex:
-    """The keypoints of many samples by word (inverted file: Sivic and Zisserman, ICCV 2003)."""
+    """The keypoints of many samples, in parts, of which only ``live`` samples are found."""
 
-    def __init__(self, batches: Iterable[tuple[Int64, UInt8]]) -> None:
-        """Take ids (n,) and rows (n, ROW_BYTES), batch after batch."""
-        faiss = faiss_module()
-        quantizer = faiss.IndexBinaryFlat(_BITS)
-        quantizer.add(vocabulary().centres)
-        self._quantizer = quantizer  # the index only points to it
-        self._index = faiss.IndexBinaryIVF(quantizer, _BITS, WORDS)
-        self._index.is_trained = True
-        self._index.nprobe = _WORDS_READ
-        kept = [self._add(ids, rows) for ids, rows in batches]
-        kept = kept or [(np.empty(0, np.int64), Keypoints.none())]
-        self._samples = np.concatenate([samples for samples, _ in kept])
-        self._points, self._sizes, self._angles = (
-            np.concatenate([getattr(one, name) for _, one in kept])
-            for name in ("points", "sizes", "angles")
-        )
+    def __init__(self, parts: Sequence[KeypointLists], live: Int64 | None = None) -> None:
+        self._parts = [part for part in parts if len(part)]
+        self._samples = np.concatenate([np.empty(0, np.int64), *(one.ids for one in self._parts)])
+        self._firsts = np.cumsum([0, *(len(one.ids) for one in self._parts)])
+        known = None if live is None else np.isin(self._samples, live)
+        self._live = None if known is None or known.all() else known
 
     def __len__(self) -> int:
-        return int(self._index.ntotal)
+        return sum(map(len, self._parts))
 
     def search(
-        self, query: Keypoints, k: int, *, allowed: Int64 | None = None, within: int = _BITS
+        self, query: Keypoints, k: int, *, allowed: Int64 | None = None, within: int = BITS
     ) -> KeypointMatches:
         """Return the ``k`` nearest keypoints to each of the query's, of ``allowed`` samples only.
 
-        Those that differ in more than ``within`` bits may be left out. Approximate: only keypoints
-        under words near the query's are compared, and of those the `_MOST` nearest to each.
+        Those that differ in more than ``within`` bits may be left out. Approximate: of the lists
+        near the query's keypoints as many are read as hold `READ` keypoints together, and where
+        some are not allowed, the `_MOST` nearest to each are looked at.
         """
+        if not len(query) or not len(self):
+            return KeypointMatches.none()
+        usable = self._usable(allowed)
+        lists, far = self._near(query.codes)
         rows = np.arange(len(query), dtype=np.int64)
         pairs, asked = [], k
         while len(rows):
-            found, short = self._among(query.codes, rows, k, asked, allowed, within)
-            pairs.append(found)
+            found, entries = self._nearest(query.codes[rows], asked, lists[rows], far[rows])
+            kept = (entries >= 0) & (found <= within)
+            samples = row_of(entries)
+            short = np.zeros(len(rows), dtype=bool)
+            if usable is not None:
+                more = (entries[:, -1] >= 0) & (found[:, -1] <= within) & (asked < _MOST)
+                kept &= usable[samples]
+                short = more & (kept.sum(axis=1) < k)
+                kept &= (kept.cumsum(axis=1) <= k) & ~short[:, None]
+            at = np.nonzero(kept)
+            pairs.append((rows[at[0]], found[at], entries[at]))
             rows, asked = rows[short], asked * _MORE
-        places = np.concatenate([one[1] for one in pairs])
+        own, distances, packed = (np.concatenate(each) for each in zip(*pairs, strict=True))
+        entry = Entries.unpacked(packed)
         return KeypointMatches(
-            query=np.concatenate([one[0] for one in pairs]),
-            samples=self._samples[places],
-            distances=np.concatenate([one[2] for one in pairs]),
-            points=self._points[places],
-            sizes=self._sizes[places],
-            angles=self._angles[places],
+            query=own,
+            samples=self._samples[entry.rows],
+            distances=distances,
+            points=entry.points,
+            sizes=entry.sizes,
+            angles=entry.angles,
         )
 
-    def _among(
-        self,
-        codes: UInt8,
-        rows: Int64,
-        k: int,
-        asked: int,
-        allowed: Int64 | None,
-        within: int,
-    ) -> tuple[tuple[Int64, Int64, Int64], Bools]:
-        """Look at the ``asked`` nearest keypoints to some rows of ``codes``.
+    def _nearest(self, codes: UInt8, k: int, lists: Int64, far: Int64) -> tuple[Int64, Int64]:
+        """Return distances and entries (n, k) of the nearest keypoints in all parts."""
+        share = READ / len(codes) / len(self)
+        found = [
+            part.search(codes, k, lists, far, first=first, most=max(1, int(share * len(part))))
+            for part, first in zip(self._parts, self._firsts.tolist(), strict=False)
+        ]
+        distances, entries = (np.concatenate(each, axis=1) for each in zip(*found, strict=True))
+        if len(found) == 1:
+            return distances, entries
+        order = np.argsort(distances, axis=1, kind="stable")[:, :k]
+        return np.take_along_axis(distances, order, 1), np.take_along_axis(entries, order, 1)
 
-        Return rows, places of keypoints and distances of the pairs that are allowed, and for
-        which rows more are to be looked at: their pairs are left out.
-        """
-        distances, found = self._index.search(codes[rows], asked)
-        kept = found >= 0
-        short = np.zeros(len(rows), dtype=bool)
-        if allowed is not None:
-            more = (found[:, -1] >= 0) & (distances[:, -1] <= within) & (asked < _MOST)
-            kept &= np.isin(self._samples[found], allowed)
-            short = more & (kept.sum(axis=1) < k)
-            kept &= (kept.cumsum(axis=1) <= k) & ~short[:, None]
-        at, columns = np.nonzero(kept)
-        pairs = rows[at], found[at, columns], distances[at, columns].astype(np.int64)
-        return pairs, short
+    def _near(self, codes: UInt8) -> tuple[Int64, Int64]:
+        """Return the lists (n, m) near each code, the nearest first, and how far they are."""
+        budget = READ / len(codes)
+        if _WORDS_READ * len(self) / WORDS <= budget:
+            far, words = _words().search(codes, _WORDS_READ)
+            lists = words[:, :, None] * TWIGS + np.arange(TWIGS)
+            return lists.reshape(len(codes), -1), far.repeat(TWIGS, axis=1).astype(np.int64)
+        _, words = _words().search(codes, _WORDS_PICKED)
+        count = min(_LISTS_PICKED, math.ceil(budget * LISTS / len(self)))
+        lists, below = vocabulary().below(codes, words, count)
+        return lists, below.astype(np.int64)
 
-    def _add(self, ids: Int64, rows: UInt8) -> tuple[Int64, Keypoints]:
-        faiss = faiss_module()
-        each = [Keypoints.from_row(row) for row in rows]
-        joined = Keypoints.joined(each)
-        first = len(self)
-        numbers = np.arange(first, first + len(joined), dtype=np.int64)
-        words = joined.words.astype(np.int64)
-        self._index.add_core(len(joined), *map(faiss.swig_ptr, (joined.codes, numbers, words)))
-        return np.repeat(ids, [len(one) for one in each]), joined
+    def _usable(self, allowed: Int64 | None) -> Bools | None:
+        """Tell which rows (n,) may be found, None for all of them."""
+        usable = None if allowed is None else np.isin(self._samples, allowed)
+        if self._live is None:
+            return usable
+        return self._live if usable is None else usable & self._live
+
+
+@cache
+def _words() -> Any:
+    words = faiss_module().IndexBinaryFlat(BITS)
+    words.add(vocabulary().centres)
+    return words

@@ -14,7 +14,9 @@ from indexer.store.durable import read_sealed_json
 from indexer.store.folder import SpaceFolder
 from indexer.store.vectors.ann import FaissIndex, VectorIndex, merge, nearest
 from indexer.store.vectors.ann_cache import AnnCache, AnnInfo
+from indexer.store.vectors.keypoint_cache import KeypointCache
 from indexer.store.vectors.keypoint_index import KeypointIndex
+from indexer.store.vectors.keypoint_lists import KeypointLists
 from indexer.store.vectors.patch_codec import PatchCodec
 from indexer.store.vectors.segments import Segment, segment_path
 from indexer.types import Embeddings, EncoderSpec, Float32, Int64, UInt8
@@ -105,15 +107,19 @@ class Space:
             tokens.update(zip(located.ids[mine].tolist(), self.codec.decode(rows), strict=True))
         return np.stack([tokens[int(one)] for one in ids])
 
-    def keypoint_rows(self) -> Iterator[tuple[Int64, UInt8]]:
-        """Yield ids (n,) and rows of `Keypoints` (n, bytes) of live samples, by segment."""
-        for number in self._segment_ids:
+    def keypoint_rows(self, ids: Int64 | None = None) -> Iterator[tuple[Int64, UInt8]]:
+        """Yield ids (n,) and rows of `Keypoints` (n, bytes) of live samples, by segment.
+
+        Those of ``ids``, or of all.
+        """
+        located = self._live if ids is None else self._live.of(ids)
+        order = np.argsort(located.segments, kind="stable")
+        numbers, firsts = np.unique(located.segments[order], return_index=True)
+        for number, places in zip(numbers.tolist(), np.split(order, firsts[1:]), strict=False):
             segment = open_segment(self._catalog, self._folder, number)
-            ids = segment.ids()
-            places = np.flatnonzero(~np.isin(ids, self._dead))
-            rows = segment.keypoint_rows(places.tolist())
+            rows = segment.keypoint_rows(located.rows[places].tolist())
             if rows is not None:
-                yield ids[places], rows
+                yield located.ids[places], rows
 
     def take_over(self, other: Space) -> None:
         """Take what another generation read into memory, where it has the same samples."""
@@ -124,8 +130,12 @@ class Space:
 
     @cached_property
     def keypoints(self) -> KeypointIndex:
-        """The keypoints of all live samples, read when they are first asked for."""
-        return KeypointIndex(self.keypoint_rows())
+        """The keypoints of all live samples: lists on disk, and what is newer, read once asked."""
+        live = self._live.ids
+        parts = KeypointCache(self._folder.keypoints).parts(live)
+        held = np.concatenate([np.empty(0, np.int64), *(one.ids for one in parts)])
+        newer = np.setdiff1d(live, held, assume_unique=True)
+        return KeypointIndex([*parts, KeypointLists.build(self.keypoint_rows(newer))], live)
 
     @cached_property
     def codec(self) -> PatchCodec:

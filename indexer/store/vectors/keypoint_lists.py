@@ -1,0 +1,146 @@
+"""Keypoints of some samples in lists, one a twig of the vocabulary, in memory or mapped from disk.
+
+What is asked of a list is answered from the list alone: with a code lie, packed into 60 bits, the
+sample's row here and the keypoint's place, size and angle. So a search touches the pages of the
+lists it reads, and nothing else, however large the file is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from indexer.errors import IndexDamagedError
+from indexer.keypoints import CODE_BYTES, LISTS, Keypoints, vocabulary
+from indexer.store.vectors.ann import faiss_module, write_index
+from indexer.types import Float32, Int64, UInt8
+
+BITS = 8 * CODE_BYTES
+ENTRY_BYTES = CODE_BYTES + 8  # of a keypoint in a list
+_ROW, _X, _Y, _SIZE = 36, 26, 16, 8  # bits to the right of each part; the angle has the last eight
+_PLACES = 1 << 10  # steps of a picture's longest side
+_SIZES_PER_OCTAVE, _SMALLEST_OCTAVE = 16, -12.0
+_DEGREES = 256 / 360
+
+
+@dataclass(frozen=True)
+class Entries:
+    """Keypoints of a list: ``rows`` (n,) of their samples; the rest as in `Keypoints`."""
+
+    rows: Int64
+    points: Float32
+    sizes: Float32
+    angles: Float32
+
+    @classmethod
+    def unpacked(cls, packed: Int64) -> Entries:
+        """Unpack what `_packed` returned, (n,) int64."""
+        x, y = ((packed >> bits & (_PLACES - 1)) for bits in (_X, _Y))
+        octaves = (packed >> _SIZE & 255).astype(np.float32) / _SIZES_PER_OCTAVE
+        return cls(
+            rows=row_of(packed),
+            points=(np.column_stack([x, y]) + 0.5).astype(np.float32) / np.float32(_PLACES),
+            sizes=np.asarray(2 ** (octaves + np.float32(_SMALLEST_OCTAVE)), dtype=np.float32),
+            angles=(packed & 255).astype(np.float32) / np.float32(_DEGREES),
+        )
+
+
+def row_of(packed: Int64) -> Int64:
+    """Return the samples' rows in packed entries of any shape; what is no entry is of the last."""
+    return packed >> _ROW
+
+
+def _packed(rows: Int64, found: Keypoints) -> Int64:
+    places = np.clip(found.points * _PLACES, 0, _PLACES - 1).astype(np.int64)
+    octaves = np.log2(np.maximum(found.sizes, 2**_SMALLEST_OCTAVE)) - _SMALLEST_OCTAVE
+    sizes = np.clip(np.rint(octaves * _SIZES_PER_OCTAVE), 0, 255).astype(np.int64)
+    angles = np.rint(found.angles % 360 * _DEGREES).astype(np.int64) % 256
+    return np.asarray(
+        rows << _ROW | places[:, 0] << _X | places[:, 1] << _Y | sizes << _SIZE | angles,
+        dtype=np.int64,
+    )
+
+
+class KeypointLists:
+    """The keypoints of the samples ``ids`` (n,) (inverted file: Sivic and Zisserman, ICCV 2003)."""
+
+    def __init__(self, ids: Int64, index: Any) -> None:
+        self.ids = ids
+        self._index = index
+
+    @classmethod
+    def build(cls, batches: Iterable[tuple[Int64, UInt8]]) -> KeypointLists:
+        """Make lists in memory of ids (n,) and rows of `Keypoints` (n, bytes), in batches."""
+        faiss = faiss_module()
+        index, kept = _empty(), [np.empty(0, dtype=np.int64)]
+        for ids, rows in batches:
+            each = [Keypoints.from_row(row) for row in rows]
+            joined = Keypoints.joined(each)
+            first = sum(map(len, kept))
+            owners = np.repeat(np.arange(first, first + len(ids)), [len(one) for one in each])
+            lists = vocabulary().lists(joined.codes, joined.words)
+            entries = _packed(owners, joined)
+            index.add_core(len(joined), *map(faiss.swig_ptr, (joined.codes, entries, lists)))
+            kept.append(ids)
+        return cls(np.concatenate(kept), index)
+
+    def holding(self, ids: Int64) -> KeypointLists:
+        """Return the same, which knows of some more samples that they have no keypoints."""
+        return KeypointLists(np.concatenate([self.ids, np.setdiff1d(ids, self.ids)]), self._index)
+
+    @classmethod
+    def joined(cls, parts: Sequence[KeypointLists]) -> KeypointLists:
+        """Put the lists of several parts, which are emptied, into one in memory."""
+        index, first = _empty(), 0
+        for part in parts:
+            index.merge_from(part._index, first << _ROW)
+            first += len(part.ids)
+        return cls(np.concatenate([part.ids for part in parts]), index)
+
+    @classmethod
+    def load(cls, path: Path, ids: Int64, *, mapped: bool = True) -> KeypointLists:
+        """Open a saved file; raise IndexDamagedError where FAISS cannot."""
+        faiss = faiss_module()
+        try:
+            flags = faiss.IO_FLAG_MMAP if mapped else 0
+            return cls(ids, faiss.read_index_binary(str(path), flags))
+        except RuntimeError as error:
+            raise IndexDamagedError(f"{path} cannot be read: {error}") from error
+
+    def save(self, path: Path) -> None:
+        """Write the lists to a file; raise StoreError where that fails."""
+        write_index(faiss_module().write_index_binary, self._index, path)
+
+    def __len__(self) -> int:
+        """Return how many keypoints there are."""
+        return int(self._index.ntotal)
+
+    def search(
+        self, codes: UInt8, k: int, lists: Int64, far: Int64, *, first: int, most: int
+    ) -> tuple[Int64, Int64]:
+        """Return distances (n, k) and packed entries (n, k) of the nearest keypoints, -1 for none.
+
+        Of the ``lists`` (n, m) of each code, ``far`` from it, as many are read, the first one at
+        least, as hold ``most`` keypoints. Rows are counted from ``first``.
+        """
+        self._index.nprobe, self._index.max_codes = lists.shape[1], most
+        found, entries = self._index.search_preassigned(codes, k, lists, far.astype(np.int32))
+        rows = entries >> _ROW
+        there = (entries >= 0) & (rows < len(self.ids))  # a damaged entry is none
+        distances = np.where(there, found, BITS + 1).astype(np.int64)
+        return distances, np.where(there, entries + (first << _ROW), -1)
+
+
+def _empty() -> Any:
+    faiss = faiss_module()
+    # Nothing is asked of the quantizer: which lists are read is said with each search.
+    quantizer = faiss.IndexBinaryFlat(BITS)
+    index = faiss.IndexBinaryIVF(quantizer, BITS, LISTS)
+    quantizer.this.disown()
+    index.own_fields = True
+    index.is_trained = True
+    return index
