@@ -29,6 +29,9 @@ MIN_FIDELITY, MIN_FIDELITY_RATIO, NEARLY_ALL, MAP_RESIDUAL, MAP_DRIFT = 0.5, 0.9
 ONE_MAP, ONE_MAP_RATIO = 0.08, 0.8
 NOISY_MAP, NO_DRIFT, NOISY_FIDELITY, NOISY_RATIO, UNEXPLAINED = 0.18, 0.04, 0.6, 0.8, 0.15
 ALL_ALIKE, ALL_FIDELITY = 0.93, 0.35
+# Where so much of what both show differs (fraction), the rest must keep to one map: the same floor
+# with other things on it, photographed from one place, is much alike and mostly precisely so.
+LARGELY = 0.25
 # A part of both that is less than this of either takes more points that were found again.
 PART, FEWEST_OF_A_PART = 0.5, 24
 # On a page, where most is ground of one or two tones, the letters must be the same.
@@ -88,6 +91,8 @@ class AlignedPair:
             return False
         if self.geometry.confidence < SURE:
             alike = found.fidelity >= MIN_FIDELITY and self._is_sure_without_points
+        elif self.measured.residual.fraction >= LARGELY:
+            alike = self._keeps_to_one_map and not self._drifts
         else:
             alike = self._is_faithful or self._keeps_to_one_map or self._has_no_parallax
         return alike and not self._is_other_text
@@ -135,6 +140,12 @@ class AlignedPair:
         if parallax is None or parallax.residual >= ONE_MAP:
             return False
         return self.measured.likeness.fidelity >= ONE_MAP_RATIO * self.measured.likeness.agreement
+
+    @property
+    def _drifts(self) -> bool:
+        """Whether places stray together, as those of another photograph do."""
+        parallax = self.measured.parallax
+        return parallax is not None and (parallax.drift or 0.0) >= NO_DRIFT
 
     @property
     def _has_no_parallax(self) -> bool:

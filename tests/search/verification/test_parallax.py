@@ -9,8 +9,9 @@ from PIL import Image
 
 from search.verdict import COPIES, Verdict
 from search.verification.alignment import align
-from search.verification.compare import MAP_DRIFT, NO_DRIFT, ONE_MAP, compare_images
+from search.verification.compare import compare_images
 from search.verification.parallax import Parallax, parallax
+from search.verification.verdict_criteria import MAP_DRIFT, NO_DRIFT, ONE_MAP
 from tests.checkout import needs_shared, shared_data
 from tests.search.photographs import photograph, recompressed, similarity, warped
 
