@@ -8,6 +8,7 @@ find what kept a part of the picture: crops, pastes, collages, screenshots.
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import chain, zip_longest
 
@@ -96,12 +97,15 @@ def _votes(
     image: Image.Image, space: Space, allowed: Int64 | None, besides: Collection[int]
 ) -> dict[int, float]:
     """Return the votes of the picture or of its mirror image, whichever has more."""
-    best: dict[int, float] = {}
-    for query in query_keypoints(image):
-        found_by = votes(query, space.keypoints, allowed=allowed, besides=besides)
-        for sample, found in found_by.items():
-            best[sample] = max(best.get(sample, 0.0), found)
-    return best
+    index = space.keypoints
+    with ThreadPoolExecutor(2, "votes") as threads:
+        found_by = threads.map(
+            lambda query: votes(query, index, allowed=allowed, besides=besides),
+            query_keypoints(image),
+        )
+        plain, mirrored = found_by
+    every = plain.keys() | mirrored.keys()
+    return {one: max(plain.get(one, 0.0), mirrored.get(one, 0.0)) for one in every}
 
 
 def _scores(space: Space, vector: Float32, ids: Sequence[int]) -> dict[int, float]:
