@@ -127,8 +127,20 @@ class KeypointLists:
         Of the ``lists`` (n, m) of each code, ``far`` from it, as many are read, the first one at
         least, as hold ``most`` keypoints. Rows are counted from ``first``.
         """
-        self._index.nprobe, self._index.max_codes = lists.shape[1], most
-        found, entries = self._index.search_preassigned(codes, k, lists, far.astype(np.int32))
+        faiss = faiss_module()
+        given = (np.ascontiguousarray(each) for each in (codes, lists, far.astype(np.int32)))
+        asked, where, farness = given
+        found = np.empty((len(codes), k), dtype=np.int32)
+        entries = np.empty((len(codes), k), dtype=np.int64)
+        # Not the method of Python's own, which takes these from the index, that threads share.
+        self._index.search_preassigned_c(
+            len(codes),
+            faiss.swig_ptr(asked),
+            k,
+            *map(faiss.swig_ptr, (where, farness, found, entries)),
+            False,
+            faiss.SearchParametersIVF(nprobe=lists.shape[1], max_codes=most),
+        )
         rows = entries >> _ROW
         there = (entries >= 0) & (rows < len(self.ids))  # a damaged entry is none
         distances = np.where(there, found, BITS + 1).astype(np.int64)

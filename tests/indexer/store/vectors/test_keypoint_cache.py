@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import resource
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -196,6 +197,23 @@ def test_a_reader_opens_what_a_writer_has_just_joined(
     cache.refresh(np.arange(64), read)
     assert len(cache.parts(np.arange(64))) == 1
     assert told(KeypointIndex(before, live).search(query, 3)) == in_memory(live, rows, query)
+
+
+def test_threads_that_ask_for_more_and_for_less_do_not_disturb_each_other(rows: UInt8) -> None:
+    lists = KeypointLists.build([(np.arange(SAMPLES), rows)])
+    codes = Keypoints.from_row(rows[3]).codes
+    own = vocabulary().lists(codes, Keypoints.from_row(rows[3]).words)[:, None]
+    few = np.where(np.arange(2) == 0, own, 0)
+    many = np.where(np.arange(900) == 899, own, np.arange(900))
+
+    def nearest(asked: Int64, most: int) -> list[int]:
+        found, _ = lists.search(codes, 1, asked, np.zeros_like(asked), first=0, most=most)
+        return found[:, 0].tolist()  # type: ignore[no-any-return]
+
+    with ThreadPoolExecutor(4) as threads:
+        answers = [threads.submit(nearest, many if at % 2 else few, 1 << 30) for at in range(40)]
+        assert all(one.result() == [0] * COUNT for one in answers)
+    assert max(nearest(many, 1)) > 0  # the last list is not read any more
 
 
 def test_a_write_that_fails_leaves_the_lists_of_before(
