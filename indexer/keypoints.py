@@ -133,13 +133,13 @@ class Vocabulary:
         leaf = _distances(bits[:, None], _wide(self.leaves)[trunk]).argmin(axis=1)
         return np.asarray(trunk * BRANCHES + leaf, dtype=np.uint16)
 
-    def lists(self, codes: UInt8, words: UInt16) -> Int64:
+    def lists(self, codes: UInt8, words: Int64) -> Int64:
         """Return which twig (n,), below `LISTS`, is nearest to each code of a known word."""
         found = np.empty(len(codes), dtype=np.int64)
         for start in range(0, len(codes), _BLOCK):
             block = slice(start, start + _BLOCK)
             near = _distances(_wide(codes[block])[:, None], _wide(self.twigs)[words[block]])
-            found[block] = words[block].astype(np.int64) * TWIGS + near.argmin(axis=1)
+            found[block] = words[block] * TWIGS + near.argmin(axis=1)
         return found
 
     def below(self, codes: UInt8, words: Int64, count: int) -> tuple[Int64, UInt16]:

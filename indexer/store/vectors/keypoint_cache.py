@@ -31,6 +31,7 @@ from indexer.store.vectors.keypoint_lists import ENTRY_BYTES, KeypointLists
 from indexer.types import Int64, UInt8
 
 WORTH = 1024
+FINE = 1 << 14  # samples from which lists are of twigs, which hold a few dozen keypoints each then
 PART = 4096  # samples at most that are in no part while a build goes on
 FEW = 4  # of one level; see `_worth_joining`
 FULL = 1 << 16
@@ -61,9 +62,11 @@ class PartInfo:
 class KeypointCache:
     """The folder of keypoint lists of one space; ``worth`` samples are worth a part."""
 
-    def __init__(self, folder: Path, *, worth: int = WORTH, full: int = FULL) -> None:
+    def __init__(
+        self, folder: Path, *, worth: int = WORTH, fine: int = FINE, full: int = FULL
+    ) -> None:
         self._folder = folder
-        self._worth, self._full = worth, full
+        self._worth, self._fine, self._full = worth, fine, full
 
     def parts(self, live: Int64) -> list[KeypointLists]:
         """Open, mapped, what holds any of the ``live`` samples; none of them is in two parts."""
@@ -93,7 +96,11 @@ class KeypointCache:
         if len(missing) >= (1 if thorough else self._worth):
             for start in range(0, len(missing), self._full):
                 some = missing[start : start + self._full]
-                kept.append(self._write(KeypointLists.build(rows(some)).holding(some)))
+                kept.append(
+                    self._write(
+                        KeypointLists.build(rows(some), fine=len(some) >= self._fine).holding(some)
+                    )
+                )
         while group := self._worth_joining(kept):
             kept = [one for one in kept if one not in group]
             kept.append(self._write(self._joined(group)))
@@ -151,9 +158,11 @@ class KeypointCache:
                 raise IndexDamagedError(f"{path} does not match its checksum")
 
     def _joined(self, group: Sequence[PartInfo]) -> KeypointLists:
-        return KeypointLists.joined(
-            [KeypointLists.load(self._lists(one), self._ids(one), mapped=False) for one in group]
-        )
+        parts = [
+            KeypointLists.load(self._lists(one), self._ids(one), mapped=False) for one in group
+        ]
+        samples = sum(one.samples for one in group)
+        return KeypointLists.joined(parts, fine=samples >= self._fine)
 
     def _write(self, lists: KeypointLists) -> PartInfo:
         self._folder.mkdir(parents=True, exist_ok=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -11,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from indexer.keypoints import LISTS, TWIGS, WORDS, Keypoints, vocabulary
+from indexer.keypoints import Keypoints, vocabulary
 from indexer.store.vectors.ann import faiss_module
 from indexer.store.vectors.keypoint_lists import BITS, Entries, KeypointLists, row_of
 from indexer.types import Float32, Int64, UInt8
@@ -19,8 +18,8 @@ from indexer.types import Float32, Int64, UInt8
 Bools = npt.NDArray[np.bool_]
 
 READ = 3_000_000  # keypoints of the corpus that are compared with a query's, about
-_WORDS_READ = 16  # near each of a query's, whose lists are read while they are that short
-_WORDS_PICKED, _LISTS_PICKED = 8, 128  # else words below which the nearest lists are picked
+_WORDS_READ = 16  # near each of a query's keypoints
+_TWIGS_READ, _TWIGS_OF = 32, 8  # the nearest below as many of those words
 # Keypoints looked at where most are not allowed, and how fast it gets there.
 _MOST, _MORE = 2048, 16
 
@@ -73,11 +72,11 @@ class KeypointIndex:
         if not len(query) or not len(self):
             return KeypointMatches.none()
         usable = self._usable(allowed)
-        lists, far = self._near(query.codes)
+        near = _Near.of(query.codes, fine=any(part.fine for part in self._parts))
         rows = np.arange(len(query), dtype=np.int64)
         pairs, asked = [], k
         while len(rows):
-            found, entries = self._nearest(query.codes[rows], asked, lists[rows], far[rows])
+            found, entries = self._nearest(near.rows(rows), asked)
             kept = (entries >= 0) & (found <= within)
             samples = row_of(entries)
             short = np.zeros(len(rows), dtype=bool)
@@ -100,30 +99,19 @@ class KeypointIndex:
             angles=entry.angles,
         )
 
-    def _nearest(self, codes: UInt8, k: int, lists: Int64, far: Int64) -> tuple[Int64, Int64]:
+    def _nearest(self, near: _Near, k: int) -> tuple[Int64, Int64]:
         """Return distances and entries (n, k) of the nearest keypoints in all parts."""
-        share = READ / len(codes) / len(self)
-        found = [
-            part.search(codes, k, lists, far, first=first, most=max(1, int(share * len(part))))
-            for part, first in zip(self._parts, self._firsts.tolist(), strict=False)
-        ]
+        share = READ / len(near.codes) / len(self)
+        found = []
+        for part, first in zip(self._parts, self._firsts.tolist(), strict=False):
+            lists, far = near.twigs if part.fine else near.words
+            most = max(1, int(share * len(part)))
+            found.append(part.search(near.codes, k, lists, far, first=first, most=most))
         distances, entries = (np.concatenate(each, axis=1) for each in zip(*found, strict=True))
         if len(found) == 1:
             return distances, entries
         order = np.argsort(distances, axis=1, kind="stable")[:, :k]
         return np.take_along_axis(distances, order, 1), np.take_along_axis(entries, order, 1)
-
-    def _near(self, codes: UInt8) -> tuple[Int64, Int64]:
-        """Return the lists (n, m) near each code, the nearest first, and how far they are."""
-        budget = READ / len(codes)
-        if _WORDS_READ * len(self) / WORDS <= budget:
-            far, words = _words().search(codes, _WORDS_READ)
-            lists = words[:, :, None] * TWIGS + np.arange(TWIGS)
-            return lists.reshape(len(codes), -1), far.repeat(TWIGS, axis=1).astype(np.int64)
-        _, words = _words().search(codes, _WORDS_PICKED)
-        count = min(_LISTS_PICKED, math.ceil(budget * LISTS / len(self)))
-        lists, below = vocabulary().below(codes, words, count)
-        return lists, below.astype(np.int64)
 
     def _usable(self, allowed: Int64 | None) -> Bools | None:
         """Tell which rows (n,) may be found, None for all of them."""
@@ -131,6 +119,29 @@ class KeypointIndex:
         if self._live is None:
             return usable
         return self._live if usable is None else usable & self._live
+
+
+@dataclass(frozen=True)
+class _Near:
+    """Codes (n, 32), and the words and twigs (n, m) near them, the nearest first, and how far."""
+
+    codes: UInt8
+    words: tuple[Int64, Int64]
+    twigs: tuple[Int64, Int64]
+
+    @classmethod
+    def of(cls, codes: UInt8, *, fine: bool) -> _Near:
+        """Find the words near some codes, and where lists are ``fine`` the twigs."""
+        far, words = _words().search(codes, _WORDS_READ)
+        twigs, below = words[:, :0], words[:, :0]
+        if fine:
+            twigs, below = vocabulary().below(codes, words[:, :_TWIGS_OF], _TWIGS_READ)
+        return cls(codes, (words, far.astype(np.int64)), (twigs, below.astype(np.int64)))
+
+    def rows(self, rows: Int64) -> _Near:
+        """Return what belongs to some of the codes."""
+        words, twigs = ((one[rows], far[rows]) for one, far in (self.words, self.twigs))
+        return _Near(self.codes[rows], words, twigs)
 
 
 @cache

@@ -1,4 +1,4 @@
-"""Keypoints of some samples in lists, one a twig of the vocabulary, in memory or mapped from disk.
+"""Keypoints of some samples in lists, one a word or a twig of the vocabulary, mapped or in memory.
 
 What is asked of a list is answered from the list alone: with a code lie, packed into 60 bits, the
 sample's row here and the keypoint's place, size and angle. So a search touches the pages of the
@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from indexer.errors import IndexDamagedError
-from indexer.keypoints import CODE_BYTES, LISTS, Keypoints, vocabulary
+from indexer.keypoints import CODE_BYTES, LISTS, WORDS, Keypoints, vocabulary
 from indexer.store.vectors.ann import faiss_module, write_index
 from indexer.types import Float32, Int64, UInt8
 
@@ -66,23 +66,31 @@ def _packed(rows: Int64, found: Keypoints) -> Int64:
 
 
 class KeypointLists:
-    """The keypoints of the samples ``ids`` (n,) (inverted file: Sivic and Zisserman, ICCV 2003)."""
+    """The keypoints of the samples ``ids`` (n,) (inverted file: Sivic and Zisserman, ICCV 2003).
+
+    Where there are few, a list holds those of a word; where there are many, those of a twig.
+    """
 
     def __init__(self, ids: Int64, index: Any) -> None:
         self.ids = ids
         self._index = index
 
     @classmethod
-    def build(cls, batches: Iterable[tuple[Int64, UInt8]]) -> KeypointLists:
-        """Make lists in memory of ids (n,) and rows of `Keypoints` (n, bytes), in batches."""
+    def build(cls, batches: Iterable[tuple[Int64, UInt8]], *, fine: bool = False) -> KeypointLists:
+        """Make lists in memory of ids (n,) and rows of `Keypoints` (n, bytes), in batches.
+
+        They are ``fine`` where each is of a twig.
+        """
         faiss = faiss_module()
-        index, kept = _empty(), [np.empty(0, dtype=np.int64)]
+        index, kept = _empty(fine), [np.empty(0, dtype=np.int64)]
         for ids, rows in batches:
             each = [Keypoints.from_row(row) for row in rows]
             joined = Keypoints.joined(each)
             first = sum(map(len, kept))
             owners = np.repeat(np.arange(first, first + len(ids)), [len(one) for one in each])
-            lists = vocabulary().lists(joined.codes, joined.words)
+            lists = joined.words.astype(np.int64)
+            if fine:
+                lists = vocabulary().lists(joined.codes, lists)
             entries = _packed(owners, joined)
             index.add_core(len(joined), *map(faiss.swig_ptr, (joined.codes, entries, lists)))
             kept.append(ids)
@@ -93,13 +101,29 @@ class KeypointLists:
         return KeypointLists(np.concatenate([self.ids, np.setdiff1d(ids, self.ids)]), self._index)
 
     @classmethod
-    def joined(cls, parts: Sequence[KeypointLists]) -> KeypointLists:
-        """Put the lists of several parts, which are emptied, into one in memory."""
-        index, first = _empty(), 0
+    def joined(cls, parts: Sequence[KeypointLists], *, fine: bool) -> KeypointLists:
+        """Put the lists of several parts, which may be emptied, into one in memory."""
+        index, first = _empty(fine), 0
         for part in parts:
-            index.merge_from(part._index, first << _ROW)
+            if part.fine == fine:
+                index.merge_from(part._index, first << _ROW)
+            else:
+                part._spread_over(index, first)
             first += len(part.ids)
         return cls(np.concatenate([part.ids for part in parts]), index)
+
+    def _spread_over(self, index: Any, first: int) -> None:
+        """Add the keypoints, which are by words, to lists of twigs; rows count from ``first``."""
+        faiss = faiss_module()
+        for word in range(WORDS):
+            count = self._index.invlists.list_size(word)
+            if not count:
+                continue
+            codes = faiss.rev_swig_ptr(self._index.invlists.get_codes(word), count * CODE_BYTES)
+            codes = codes.reshape(count, CODE_BYTES).copy()
+            ids = faiss.rev_swig_ptr(self._index.invlists.get_ids(word), count) + (first << _ROW)
+            lists = vocabulary().lists(codes, np.full(count, word, dtype=np.int64))
+            index.add_core(count, *map(faiss.swig_ptr, (codes, ids, lists)))
 
     @classmethod
     def load(cls, path: Path, ids: Int64, *, mapped: bool = True) -> KeypointLists:
@@ -114,6 +138,11 @@ class KeypointLists:
     def save(self, path: Path) -> None:
         """Write the lists to a file; raise StoreError where that fails."""
         write_index(faiss_module().write_index_binary, self._index, path)
+
+    @property
+    def fine(self) -> bool:
+        """Whether a list is of a twig, not of a word."""
+        return bool(self._index.nlist == LISTS)
 
     def __len__(self) -> int:
         """Return how many keypoints there are."""
@@ -147,11 +176,11 @@ class KeypointLists:
         return distances, np.where(there, entries + (first << _ROW), -1)
 
 
-def _empty() -> Any:
+def _empty(fine: bool) -> Any:
     faiss = faiss_module()
     # Nothing is asked of the quantizer: which lists are read is said with each search.
     quantizer = faiss.IndexBinaryFlat(BITS)
-    index = faiss.IndexBinaryIVF(quantizer, BITS, LISTS)
+    index = faiss.IndexBinaryIVF(quantizer, BITS, LISTS if fine else WORDS)
     quantizer.this.disown()
     index.own_fields = True
     index.is_trained = True

@@ -66,8 +66,11 @@ def everything(cache: KeypointCache, live: Int64, query: Keypoints) -> set[tuple
     return told(KeypointIndex(cache.parts(live), live).search(query, 3))
 
 
-def in_memory(ids: Int64, rows: UInt8, query: Keypoints) -> set[tuple[object, ...]]:
-    return told(KeypointIndex([KeypointLists.build([(ids, rows[ids])])]).search(query, 3))
+def in_memory(
+    ids: Int64, rows: UInt8, query: Keypoints, *, fine: bool = False
+) -> set[tuple[object, ...]]:
+    lists = KeypointLists.build([(ids, rows[ids])], fine=fine)
+    return told(KeypointIndex([lists]).search(query, 3))
 
 
 def test_entries_keep_what_voting_needs(rows: UInt8) -> None:
@@ -84,11 +87,14 @@ def test_entries_keep_what_voting_needs(rows: UInt8) -> None:
     assert np.abs(turned).max() <= 0.71
 
 
-@pytest.mark.parametrize("worth", [4, 10, 100])
+@pytest.mark.parametrize(
+    ("worth", "fine"), [(4, 1 << 14), (10, 1 << 14), (100, 1), (4, 30), (10, 1)]
+)
 def test_parts_that_were_added_and_joined_answer_as_one(
-    tmp_path: Path, rows: UInt8, read: Callable[..., object], worth: int
+    tmp_path: Path, rows: UInt8, read: Callable[..., object], worth: int, fine: int
 ) -> None:
-    cache = KeypointCache(tmp_path / "keypoints", worth=worth)
+    """Whether their lists are of words, of twigs, or first of the one and then of the other."""
+    cache = KeypointCache(tmp_path / "keypoints", worth=worth, fine=fine)
     query = Keypoints.from_row(rows[50])
     for count in (*range(8, SAMPLES, 11), SAMPLES):
         live = np.arange(count)
@@ -99,7 +105,13 @@ def test_parts_that_were_added_and_joined_answer_as_one(
         assert count - len(held) < worth  # the rest, which readers keep in memory
         assert len(parts) <= 12
         if len(held) == count:
-            assert everything(cache, live, query) == in_memory(live, rows, query)
+            got = everything(cache, live, query)
+            by_words, by_twigs = (in_memory(live, rows, query, fine=one) for one in (False, True))
+            if fine in (1, 999):
+                assert got == (by_twigs if fine == 1 else by_words)
+            own = {one for one in by_words if one[2] == 0}
+            assert len(own) == (COUNT if count > 50 else 0)
+            assert len(own & got) >= 0.95 * len(own)  # a word may not be among those read
     assert cache.problems() == []
     files = list((tmp_path / "keypoints").glob("*"))
     assert len(files) == 3 * len({path.stem for path in files})
@@ -200,9 +212,9 @@ def test_a_reader_opens_what_a_writer_has_just_joined(
 
 
 def test_threads_that_ask_for_more_and_for_less_do_not_disturb_each_other(rows: UInt8) -> None:
-    lists = KeypointLists.build([(np.arange(SAMPLES), rows)])
+    lists = KeypointLists.build([(np.arange(SAMPLES), rows)], fine=True)
     codes = Keypoints.from_row(rows[3]).codes
-    own = vocabulary().lists(codes, Keypoints.from_row(rows[3]).words)[:, None]
+    own = vocabulary().lists(codes, Keypoints.from_row(rows[3]).words.astype(np.int64))[:, None]
     few = np.where(np.arange(2) == 0, own, 0)
     many = np.where(np.arange(900) == 899, own, np.arange(900))
 
