@@ -26,7 +26,6 @@ from dfindex.cli.streams import nobody_reads, until_nobody_reads
 
 if TYPE_CHECKING:
     from dfindex.folder_search import Unanswered
-    from dfindex.index import Index
     from search.results import AnyResult
 
 
@@ -36,21 +35,32 @@ if TYPE_CHECKING:
 @search_options
 @report_option
 @frames_folder_flag
+@click.option("--all", "everything", is_flag=True, help="List what is only near, too.")
 @encoder_options
 @as_json
 def search(
-    query: str, index: Path, report: Path | None, frames_folder: bool, as_json: bool, **how: Any
+    query: str,
+    index: Path,
+    report: Path | None,
+    frames_folder: bool,
+    everything: bool,
+    as_json: bool,
+    **how: Any,
 ) -> int:
-    """Find what resembles a picture: exact copies, verified copies, then the nearest.
+    """Find what a picture is a copy of, and what was changed in it.
 
-    Given a video, find the videos and pictures that share parts with it, and where. Given a
-    folder, answer for every file in it, one after the other; those that cannot be read are listed.
+    What is only near is counted, and listed with --all. Given a video, find the videos and
+    pictures that share parts with it, and where. Given a folder, answer for every file in it, one
+    after the other; those that cannot be read are listed.
 
     Exits with 0 where a copy was found (exact, copy, altered_copy), else with 1; with --min-score
     or --max-fpr with 0 where any hit was let through.
     """
     import dfindex
+    from dfindex.cli.tables.findings import answer
+    from dfindex.cli.tables.search import hits_table
     from dfindex.folder_search import answers
+    from dfindex.reports.search import write_report
 
     limited = how["min_score"] is not None or how["max_fpr"] is not None
     with dfindex.open(index) as opened:
@@ -58,7 +68,16 @@ def search(
             if report is not None:
                 raise click.UsageError("expected one picture or video with --report, got a folder")
             return _shown_each(answers(opened, query, **how), query, limited, as_json)
-        return _shown(opened.search(query, **how), opened, limited, report, as_json)
+        result = opened.search(query, **how)
+        if report:
+            write_report(report, result, opened.originals)
+        if as_json:
+            print_json(result.to_json())
+        elif everything or limited:
+            hits_table(result)
+        else:
+            answer(result, list(opened.catalog.roots()))
+        return OK if result.found or (limited and result.hits) else NOTHING_FOUND
 
 
 def _shown_each(
@@ -81,18 +100,3 @@ def _shown_each(
     if unread:
         click.echo(f"dfindex: {tally}", file=sys.stderr)
     return OK if tally.copies or (limited and tally.hits) else NOTHING_FOUND
-
-
-def _shown(
-    result: AnyResult, opened: Index, limited: bool, report: Path | None, as_json: bool
-) -> int:
-    from dfindex.cli.tables.search import hits_table
-    from dfindex.reports.search import write_report
-
-    if report:
-        write_report(report, result, opened.originals)
-    if as_json:
-        print_json(result.to_json())
-    else:
-        hits_table(result)
-    return OK if result.found or (limited and result.hits) else NOTHING_FOUND

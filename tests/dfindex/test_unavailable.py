@@ -72,7 +72,7 @@ def test_where_all_paths_are_gone_nothing_is_a_copy_and_it_is_said(
     assert (hit["sample"]["available"], hit["sample"]["absence"]) == (False, "gone")
     assert answer["unavailable"] == 1
     words = "its file could not be opened: gone"
-    assert words in answered("search", "query.jpg").stdout
+    assert words in answered("search", "query.jpg", "--all").stdout
     page = (tmp_path / "page.html").read_text()
     assert words in page
     for said in (page, " ".join(answered("search", "query.jpg").stdout.split())):

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 _LISTED = 20
 _ROOTS = 5  # folders of the corpus that are named
-_STYLES = {Tone.FOUND: "green", Tone.ALTERED: "bold yellow", Tone.NEAR: "cyan", Tone.NONE: "dim"}
+STYLES = {Tone.FOUND: "green", Tone.ALTERED: "bold yellow", Tone.NEAR: "cyan", Tone.NONE: "dim"}
 
 
 def build_summary(report: BuildReport, index: Path) -> None:
@@ -262,4 +262,4 @@ def _folding(*columns: str) -> Table:
 
 def verdict_text(verdict: str) -> Text:
     """Return a verdict in its colour."""
-    return Text(verdict, style=_STYLES[tone_of(verdict)])
+    return Text(verdict, style=STYLES[tone_of(verdict)])

@@ -108,7 +108,7 @@ def test_a_console_that_cannot_show_a_name_shows_escapes(
     start: Start, index: Path, variables: dict[str, str]
 ) -> None:
     raw = os.fsencode(index / "corpus") + b"/" + NAMES[1]
-    table = start("search", os.fsdecode(raw), "--no-verify", "-k", 40, variables=variables)
+    table = start("search", os.fsdecode(raw), "--no-verify", "-k", 40, "--all", variables=variables)
     assert (table.returncode, table.stderr) == (0, b"")
     shown = table.stdout.replace(b"\n", b"")
     assert rb"na\xefve" in shown and rb"a\x1b[31m" in shown
