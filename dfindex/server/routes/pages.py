@@ -150,12 +150,12 @@ async def label(
     from dfindex.maintenance import LabelFields, label_samples
 
     await service.sample(id)
-    sent = await request.form()  # a field that was emptied is None above, as one not sent
+    sent = await request.form()  # an emptied field is "" above with an old FastAPI, else None
     more = LabelFields()
     if "generator" in sent:
-        more["generator"] = generator
+        more["generator"] = generator or None
     if "source" in sent:
-        more["source"] = source
+        more["source"] = source or None
     await service.write(lambda path: label_samples(path, [id], label, **more))
     if request.headers.get("hx-request") != "true":
         return see(request, f"/samples/{id}")
