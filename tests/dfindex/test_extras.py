@@ -49,12 +49,16 @@ def without(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     )
 
 
-def requirements(*extras: str) -> set[str]:
+def bounded(*extras: str) -> set[str]:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     named = [*project["dependencies"]]
     for extra in extras:
         named += project["optional-dependencies"][extra]
-    return {re.split(r"[<>=\[]", one)[0] for one in named}
+    return set(named)
+
+
+def requirements(*extras: str) -> set[str]:
+    return {re.split(r"[<>=\[]", one)[0] for one in bounded(*extras)}
 
 
 def imported(*packages: str) -> set[str]:
@@ -77,8 +81,16 @@ def test_what_is_imported_is_declared() -> None:
     assert more <= declared | requirements("bench", "dev")
 
 
-def test_what_an_extra_brings_is_in_the_default_install_too() -> None:
-    assert requirements("map", "serve", "report", "backbones") == requirements()
+def test_what_an_extra_brings_is_in_the_default_install_too_with_the_same_bounds() -> None:
+    assert bounded("map", "serve", "report", "backbones") == bounded()
+
+
+def test_every_lower_bound_is_installed_by_make_lowest() -> None:
+    listed = subprocess.run(
+        [sys.executable, ".ci/lowest.py"], capture_output=True, text=True, cwd=ROOT, check=True
+    ).stdout.splitlines()
+    lowest = {re.sub(r">=([^,]+).*", r"==\1", one) for one in bounded("bench", "openvino", "raw")}
+    assert lowest == set(listed)
 
 
 @pytest.mark.slow
