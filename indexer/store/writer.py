@@ -189,7 +189,10 @@ class IndexWriter(Closing):
         )
 
     def refresh_keypoints(self, fingerprint: str, *, thorough: bool = False) -> None:
-        """Make a space's keypoint lists of what is in none, where that is worth it, or of all."""
+        """Make a space's keypoint lists of what is in none, where that is worth it.
+
+        With ``thorough`` none are kept of deleted samples.
+        """
         row = self.space_row(fingerprint)
         if row is None:
             return

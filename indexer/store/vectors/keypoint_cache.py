@@ -84,8 +84,8 @@ class KeypointCache:
     def refresh(self, live: Int64, rows: Rows, *, thorough: bool = False) -> None:
         """Make lists of ``live`` samples that are in none, and join what is worth it.
 
-        ``rows`` yields ids and rows of `Keypoints` of samples. With ``thorough`` not even few
-        samples are left out, and no keypoints are kept of samples that are not live.
+        ``rows`` yields ids and rows of `Keypoints` of samples. With ``thorough`` no keypoints are
+        kept of samples that are not live.
         """
         usable = self._usable(self._infos(), live)
         share = 0 if thorough else 1 / _WORN
@@ -93,7 +93,7 @@ class KeypointCache:
         self._sweep(kept)
         held = [ids for info, ids in usable if info in kept]
         missing = np.setdiff1d(live, np.concatenate([np.empty(0, np.int64), *held]))
-        if len(missing) >= (1 if thorough else self._worth):
+        if len(missing) >= self._worth:
             for start in range(0, len(missing), self._full):
                 some = missing[start : start + self._full]
                 kept.append(
