@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
-from search.verdict import COPIES, Verdict
+from search.verdict import CALLED, COPIES, Verdict
 from search.verification.description import RECOMPRESSED, SAME_SIZE, TONES, UPRIGHT, WHOLE
 
 if TYPE_CHECKING:
@@ -14,19 +14,6 @@ if TYPE_CHECKING:
     from search.verification.description import Change
 
 _NEARLY_ALL = 0.6  # of the picture's area in boxes
-_CALLED = {
-    Verdict.EXACT: "exact copy",
-    Verdict.COPY: "copy",
-    Verdict.ALTERED_COPY: "altered copy",
-    Verdict.SIMILAR: "similar",
-    Verdict.UNRELATED: "unrelated",
-    Verdict.NOT_ASSESSABLE: "not assessable",
-}
-
-
-def called(verdict: Verdict) -> str:
-    """Return what a verdict is called in a sentence."""
-    return _CALLED[verdict]
 
 
 def facts(hit: Hit, result: AnyResult) -> list[str]:
@@ -56,8 +43,8 @@ def rest(result: AnyResult) -> str:
     if len(counts) == 1:
         (verdict,) = counts
         every = "" if len(others) == 1 else "all "
-        return f"{len(others)} nearest, {every}{called(verdict)}"
-    parts = ", ".join(f"{count} {called(verdict)}" for verdict, count in counts.items())
+        return f"{len(others)} nearest, {every}{CALLED[verdict]}"
+    parts = ", ".join(f"{count} {CALLED[verdict]}" for verdict, count in counts.items())
     return f"{len(others)} nearest: {parts}"
 
 

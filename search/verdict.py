@@ -34,6 +34,14 @@ WORDS = {
     Verdict.UNRELATED: "nearest, but unrelated",
     Verdict.NOT_ASSESSABLE: "cannot be assessed",
 }
+CALLED = {  # in a sentence
+    Verdict.EXACT: "exact copy",
+    Verdict.COPY: "copy",
+    Verdict.ALTERED_COPY: "altered copy",
+    Verdict.SIMILAR: "similar",
+    Verdict.UNRELATED: "unrelated",
+    Verdict.NOT_ASSESSABLE: "not assessable",
+}
 _TONES = {
     Verdict.EXACT: Tone.FOUND,
     Verdict.COPY: Tone.FOUND,

@@ -21,12 +21,14 @@ def photos(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 def test_what_is_no_picture_is_left_out(photos: Path) -> None:
     measured = run(MeanColour(), photos, pictures=500, batch_size=4, workers=1, rounds=1)
     assert measured.pictures == 12
     assert measured.of_model == pytest.approx(measured.build / measured.model)
 
 
+@pytest.mark.slow
 def test_at_most_as_many_pictures_are_taken_as_asked_for(photos: Path) -> None:
     measured = run(MeanColour(), photos, pictures=8, batch_size=4, workers=1, rounds=1)
     assert measured.pictures == 8

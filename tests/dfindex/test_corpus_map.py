@@ -73,6 +73,7 @@ def test_points_are_coloured_by_what_a_probe_says(home: Path) -> None:
     assert by_id[ids[7]] is None
 
 
+@pytest.mark.slow
 def test_without_probes_there_is_no_such_column(home: Path) -> None:
     with dfindex.open(home / "index") as index:
         head, _ = unpacked(packed(corpus_map(index)))

@@ -268,6 +268,7 @@ def test_wrong_label_files_name_their_line(
         run(index, root, labels=csv)
 
 
+@pytest.mark.slow
 def test_removed_samples_are_not_found_and_compaction_drops_them(root: Path, index: Path) -> None:
     run(index, root)
     gone = [path for path in sorted(root.iterdir())[:7]]

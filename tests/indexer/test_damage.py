@@ -100,7 +100,7 @@ def flips(path: Path, count: int, seed: int) -> Iterator[int]:
             "spaces/*/spec.json",
             "published/catalog.duckdb",
         ],
-        quick=2,
+        quick=1,
     ),
 )
 def test_a_flipped_bit_never_changes_an_answer(index: Path, pattern: str) -> None:
@@ -132,7 +132,7 @@ def test_a_flipped_bit_never_changes_an_answer(index: Path, pattern: str) -> Non
             "spaces/*/spec.json",
             "spaces/*/patch_codec.npz",
         ],
-        quick=2,
+        quick=1,
     ),
 )
 def test_the_doctor_sees_every_flipped_bit(index: Path, pattern: str) -> None:
@@ -156,7 +156,7 @@ def test_the_doctor_sees_every_flipped_bit(index: Path, pattern: str) -> None:
             ("published/catalog.duckdb", 0),
             ("catalog.duckdb", 0),
         ],
-        quick=4,
+        quick=2,
     ),
 )
 @pytest.mark.parametrize("harm", mostly_slow(["flip", "cut", "delete"], quick=1))

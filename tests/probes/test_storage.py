@@ -49,6 +49,7 @@ def test_a_probe_read_back_gives_identical_scores(method: str, tmp_path: Path) -
     assert again.features == probe.features
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pooling", ["attention", "max"])
 def test_a_patch_probe_read_back_gives_identical_scores(pooling: str, tmp_path: Path) -> None:
     probe, X = trained(Recipe(method="logistic", pooling=pooling, tokens=4))

@@ -58,6 +58,7 @@ def test_the_map_keeps_groups_together(tmp_path: Path, monkeypatch: pytest.Monke
     np.testing.assert_array_equal(laid, again)
 
 
+@pytest.mark.slow
 def test_a_kept_map_is_used_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     kept = tmp_path / "map.npz"
     with opened(tmp_path) as index:

@@ -36,6 +36,7 @@ def cosines(rows: torch.Tensor) -> torch.Tensor:
     return unit @ unit.T
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("power", [0.25, 0.5])
 def test_the_weights_do_what_whitening_the_tokens_does(state, pixels, power):
     before = class_tokens(state, pixels)
@@ -48,6 +49,7 @@ def test_the_weights_do_what_whitening_the_tokens_does(state, pixels, power):
     assert error < 0.2 * (cosines(before) - expected).abs().mean()
 
 
+@pytest.mark.slow
 def test_power_nought_turns_everything_and_changes_no_cosine(state, pixels):
     before = class_tokens(state, pixels)
     turned = whitened(state, before.float(), 0.0)

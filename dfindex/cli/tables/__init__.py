@@ -6,6 +6,7 @@ __all__ = [
     "console",
     "detection",
     "duplicates",
+    "findings",
     "maintenance",
     "probes",
     "search",

@@ -10,9 +10,9 @@ from rich.text import Text
 
 from dfindex.cli.tables.console import Screen, shown_on
 from dfindex.cli.tables.search import STYLES, say_unavailable
-from dfindex.findings import called, facts, rest, shown_path
+from dfindex.findings import facts, rest, shown_path
 from dfindex.places import page_of, place_of
-from search.verdict import COPIES, tone_of
+from search.verdict import CALLED, COPIES, tone_of
 from search.videos.results import VideoQuery
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def answer(result: AnyResult, roots: Sequence[str]) -> None:
 
 def _headline(hit: Hit, result: AnyResult, roots: Sequence[str]) -> Text:
     place = (page_of if isinstance(result.query, VideoQuery) else place_of)(hit.sample)
-    text = Text(f"{called(hit.verdict)} of ", STYLES[tone_of(hit.verdict)])
+    text = Text(f"{CALLED[hit.verdict]} of ", STYLES[tone_of(hit.verdict)])
     return text.append(shown_path(hit.sample.path, roots) + place, "bold")
 
 

@@ -70,7 +70,7 @@ def flip(path: Path, seed: int) -> None:
             ("probes/gan/scores.npz", "the scores of gan"),
             ("probes/gan/scores.json", "the scores of gan"),
         ],
-        quick=2,
+        quick=1,
     ),
 )
 def test_damage_beside_the_store_is_seen_and_put_right(

@@ -62,7 +62,7 @@ def test_few_findings_are_told_with_what_was_changed(
     assert all(len(line) <= 80 for line in found)
 
 
-@pytest.mark.parametrize("width", [80, 140])
+@pytest.mark.parametrize("width", [80, pytest.param(140, marks=pytest.mark.slow)])
 def test_ten_findings_fit_a_screen(
     run: Run, monkeypatch: pytest.MonkeyPatch, index: Path, width: int
 ) -> None:

@@ -162,6 +162,7 @@ def label_by_score(photos: list[Path], scores: list[float], *, inverted: bool) -
     return target
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("inverted", [False, True])
 def test_an_orientation_check_is_kept_and_used(
     run: Run, tmp_path: Path, photos: list[Path], inverted: bool

@@ -22,6 +22,7 @@ def run(*arguments: object) -> int:
     return CliRunner().invoke(main, [str(one) for one in arguments]).exit_code
 
 
+@pytest.mark.slow
 def test_each_layer_is_a_space_of_its_own_tokens(tmp_path: Path) -> None:
     from transformers import ViTForImageClassification
 

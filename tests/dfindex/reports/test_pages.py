@@ -37,6 +37,7 @@ def best(answered: Run, query: object, *more: str) -> dict[str, Any]:
     return hits[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("seed", "folder", "page"), mostly_slow([(0, "hat", 2), (3, "shoes", 3)], quick=1)
 )

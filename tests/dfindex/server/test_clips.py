@@ -61,6 +61,7 @@ def test_a_part_of_a_film_is_found_at_its_time(client: TestClient, tmp_path: Pat
     assert best["video"]["segments"][0]["offset_s"] == pytest.approx(1.0, abs=0.1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("verify", mostly_slow([True, False], quick=1))
 def test_a_frame_by_id_stands_for_its_film_as_on_the_command_line(
     client: TestClient, film_home: Path, verify: bool

@@ -103,6 +103,7 @@ def test_what_replaces_a_film_while_it_plays_is_not_sent(serve: Serve, tmp_path:
     assert "has changed" in answer.json()["error"]["message"]
 
 
+@pytest.mark.slow
 def test_pictures_of_a_film_are_those_of_their_times(serve: Serve, tmp_path: Path) -> None:
     (tmp_path / "own").mkdir()
     path = clip(tmp_path / "own" / "a.mp4", steady(60))
@@ -198,6 +199,7 @@ def shown_picture(index: Path) -> int:
     return samples[0].id
 
 
+@pytest.mark.slow
 def test_what_no_browser_plays_is_shown_as_a_picture(serve: Serve, tmp_path: Path) -> None:
     frames = [Image.fromarray(pan(0)(30 * number)) for number in range(3)]
     (tmp_path / "own").mkdir()

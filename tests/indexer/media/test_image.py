@@ -301,6 +301,7 @@ def test_photographs_from_a_phone_are_turned_as_pillow_turns_them(name: str) -> 
 # Less than the whole
 
 
+@pytest.mark.slow
 @needs_shared
 def test_a_reduced_decode_makes_nearly_the_same_input() -> None:
     files = sorted((shared_data / "near_dup" / "bridge_edits").glob("*.jpg"))

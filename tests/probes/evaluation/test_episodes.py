@@ -38,6 +38,7 @@ def test_more_shots_teach_more_and_every_head_meets_the_same_episodes() -> None:
     assert set(json["shots"]["1"]) >= {"auc", "ci95", "balanced_accuracy", "episodes"}
 
 
+@pytest.mark.slow
 def test_without_a_difference_no_head_finds_one() -> None:
     data = dataset(records(), lead=0.0)
     found = run_episodes(data, shots=(5,), episodes=100, methods=("prototypes", "knn", "cache"))

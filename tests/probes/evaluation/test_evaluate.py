@@ -62,6 +62,7 @@ def test_the_threshold_keeps_to_the_budget() -> None:
     assert found.threshold.ci95[0] <= found.threshold.value <= found.threshold.ci95[1]
 
 
+@pytest.mark.slow
 def test_auto_takes_a_head_by_inner_folds_and_says_why() -> None:
     data = dataset(halves(30))
     made = fit(Recipe(), data.X, data.y, np.arange(len(data)).astype(str))
@@ -104,6 +105,7 @@ def test_a_source_on_both_sides_is_named() -> None:
     assert clean.leakage.findings == ()
 
 
+@pytest.mark.slow
 def test_sources_that_tell_the_class_are_named() -> None:
     records = planted({"real": "camera-x", "fake": "forum-y"})
     found = evaluate(dataset(records), QUICK, by=SplitBy.GROUP, resamples=20)
@@ -136,6 +138,7 @@ def test_a_codec_cue_is_named() -> None:
     assert "quantisation of luma" in found.leakage.findings[0]
 
 
+@pytest.mark.slow
 def test_each_generator_is_measured_and_the_worst_source_named() -> None:
     records = [record(n, "real", source=f"s{n % 3}") for n in range(1, 61)]
     records += [record(n, "fake", generator="gan", source="s0") for n in range(61, 91)]
@@ -208,6 +211,7 @@ def test_labels_that_contradict_each_other_are_counted_in_the_error() -> None:
         check_labels(records, Target.FAKE, needed=2, may_be_one=False)
 
 
+@pytest.mark.slow
 def test_what_is_like_nothing_known_is_called_unknown() -> None:
     records = [record(n, "real") for n in range(1, 101)]
     records += [record(n, "fake", generator="gan") for n in range(101, 201)]

@@ -131,6 +131,7 @@ def test_a_page_altered_in_several_places_is_still_that_page(layout: str, edit: 
     assert found.verdict is Verdict.ALTERED_COPY
 
 
+@pytest.mark.slow
 def test_a_page_of_which_a_part_was_blacked_out_is_an_altered_copy() -> None:
     image = page("letter", 41)
     redacted = image.copy()

@@ -55,6 +55,7 @@ def test_an_edit_finds_its_original_and_no_stranger(index: dfindex.Index, edit: 
     assert not [hit for hit in strangers if hit.verdict in COPIES]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["exif-rotn-6.jpg", "exif-rotn-8.jpg"])
 def test_another_photograph_of_the_same_things_is_first(index: dfindex.Index, name: str) -> None:
     """The three files are three photographs taken one after the other, each oriented otherwise.

@@ -159,6 +159,7 @@ def test_of_nothing_but_blank_frames_nothing_is_said(films: Films, other: str) -
     assert films.told("black", "black").verdict is Verdict.EXACT
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "here", "there", "offset"),
     [
@@ -177,6 +178,7 @@ def test_what_was_cut_out_or_added_to_is_a_copy(
     assert found.video.segments[0].offset_s == pytest.approx(offset, abs=0.11)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "mirrored", "backwards"),
     [

@@ -94,6 +94,7 @@ def test_nothing_asked_makes_the_service_fail(
     assert answer.status_code < 500 or answer.status_code in allowed, answer.text
 
 
+@pytest.mark.slow
 @settings(
     max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )

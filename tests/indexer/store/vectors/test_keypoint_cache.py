@@ -17,6 +17,7 @@ from indexer.store.vectors.keypoint_cache import KeypointCache
 from indexer.store.vectors.keypoint_index import KeypointIndex, KeypointMatches
 from indexer.store.vectors.keypoint_lists import KeypointLists
 from indexer.types import Int64, UInt8
+from tests.marks import mostly_slow
 
 SAMPLES = 96
 
@@ -88,7 +89,8 @@ def test_entries_keep_what_voting_needs(rows: UInt8) -> None:
 
 
 @pytest.mark.parametrize(
-    ("worth", "fine"), [(4, 1 << 14), (10, 1 << 14), (100, 1), (4, 30), (10, 1)]
+    ("worth", "fine"),
+    mostly_slow([(4, 999), (10, 999), (100, 1), (4, 30), (10, 1)], quick=2),
 )
 def test_parts_that_were_added_and_joined_answer_as_one(
     tmp_path: Path, rows: UInt8, read: Callable[..., object], worth: int, fine: int
@@ -175,6 +177,7 @@ def test_damage_is_seen_and_changes_no_answer(
     assert everything(cache, live, query) == in_memory(live, rows, query)
 
 
+@pytest.mark.slow
 def test_a_flip_in_a_list_ends_no_search_and_is_seen_by_the_doctor(
     tmp_path: Path, rows: UInt8, read: Callable[..., object]
 ) -> None:
