@@ -29,9 +29,12 @@ def facts(hit: Hit, result: AnyResult) -> list[str]:
     evidence = getattr(result, "evidence", {}).get(hit.sample.id)
     change = None if evidence is None else evidence.comparison.change
     if change is not None and change.same_pixels:
-        return ["the same pixels in another file"]
+        same = hit.sample.sha256 == result.query.sha256
+        return [f"the same pixels {'on another page' if same else 'in another file'}"]
     size = result.query.width, result.query.height
-    return [*_cut(hit.match), *_altered(hit.match, change, size), *_treated(change)]
+    shown = hit.match.altered_boxes
+    altered = _altered(hit.match, size) if shown else _unaltered(hit.match, change)
+    return [*_cut(hit.match), altered, *_treated(change)]
 
 
 def rest(result: AnyResult) -> str:
@@ -49,9 +52,10 @@ def rest(result: AnyResult) -> str:
 
 
 def shown_path(path: str, roots: Sequence[str]) -> str:
-    """Return a path from the folder of the corpus that it lies in, where there is one alone."""
-    inside = [root for root in roots if PurePath(path).is_relative_to(root)]
-    if not inside:
+    """Return a path from the folder of the corpus that it lies in, where that tells it apart."""
+    inside = [root for root in roots if PurePath(path).is_relative_to(root) and path != root]
+    names = {PurePath(root).name for root in roots}
+    if not inside or len(names) < len(roots):
         return path
     root = PurePath(max(inside, key=len))
     return str(PurePath(path).relative_to(root if len(roots) == 1 else root.parent))
@@ -91,14 +95,18 @@ def _cut(match: Match) -> list[str]:
     return found
 
 
-def _altered(match: Match, change: Change | None, size: tuple[int, int]) -> list[str]:
-    if match.altered_boxes:
-        share = f"{100 * match.altered_fraction:.0f} %"
-        share = "less than 1 %" if match.altered_fraction < 0.01 else share
-        return [f"{share} altered {where(match.altered_boxes, size)}"]
+def _altered(match: Match, size: tuple[int, int]) -> str:
+    share = f"{100 * match.altered_fraction:.0f} %"
+    share = "less than 1 %" if match.altered_fraction < 0.01 else share
+    return f"{share} altered {where(match.altered_boxes, size)}"
+
+
+def _unaltered(match: Match, change: Change | None) -> str:
+    if match.altered_fraction > 0:
+        return "altered in places too small to show"
     if change is None or not change.compared:
-        return ["too unlike in detail to say whether anything was altered"]
-    return ["nothing altered in what both show"]
+        return "too unlike in detail to say whether anything was altered"
+    return "nothing altered in what both show"
 
 
 def _treated(change: Change | None) -> list[str]:

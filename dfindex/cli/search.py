@@ -65,8 +65,9 @@ def search(
     limited = how["min_score"] is not None or how["max_fpr"] is not None
     with dfindex.open(index) as opened:
         if os.path.isdir(query) and not frames_folder:  # noqa: PTH112 (a name may be too long)
-            if report is not None:
-                raise click.UsageError("expected one picture or video with --report, got a folder")
+            if report is not None or everything:
+                option = "--all" if everything else "--report"
+                raise click.UsageError(f"expected one picture or video with {option}, got a folder")
             return _shown_each(answers(opened, query, **how), query, limited, as_json)
         result = opened.search(query, **how)
         if report:
@@ -76,7 +77,7 @@ def search(
         elif everything or limited:
             hits_table(result)
         else:
-            answer(result, list(opened.catalog.roots()))
+            answer(result, opened.catalog.roots(), verified=how["verify"], where=how["where"] or "")
         return OK if result.found or (limited and result.hits) else NOTHING_FOUND
 
 

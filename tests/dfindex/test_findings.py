@@ -45,7 +45,7 @@ def answer(*hits: Hit, change: Change | None = None) -> Any:
     evidence = (
         {} if change is None else {1: SimpleNamespace(comparison=SimpleNamespace(change=change))}
     )
-    query = SimpleNamespace(width=SIZE[0], height=SIZE[1])
+    query = SimpleNamespace(width=SIZE[0], height=SIZE[1], sha256="1" * 64)
     return SimpleNamespace(hits=hits, query=query, evidence=evidence)
 
 
@@ -107,6 +107,8 @@ def test_nothing_altered_is_only_said_where_enough_was_compared() -> None:
     assert said(Verdict.COPY, WHOLE) == doubt  # nothing is known of how much was
     assert said(Verdict.COPY, WHOLE, Change(same_pixels=True)) == "the same pixels in another file"
     assert said(Verdict.EXACT, WHOLE) == "the same bytes"
+    thin = replace(WHOLE, altered_fraction=0.005)
+    assert said(Verdict.ALTERED_COPY, thin, Change()) == "altered in places too small to show"
     small = replace(WHOLE, altered_fraction=0.004, altered_boxes=((0, 0, 20, 20),))
     assert said(Verdict.ALTERED_COPY, small) == "less than 1 % altered at the upper left"
 
@@ -126,3 +128,5 @@ def test_a_path_is_told_from_the_corpus_it_lies_in() -> None:
     assert shown_path("/data/a/x.jpg", ["/data/a", "/data/b"]) == "a/x.jpg"
     assert shown_path("/data/a/b/x.jpg", ["/data/a", "/data/a/b"]) == "b/x.jpg"
     assert shown_path("/elsewhere/x.jpg", ["/data/a"]) == "/elsewhere/x.jpg"
+    assert shown_path("/1/photos/x.jpg", ["/1/photos", "/2/photos"]) == "/1/photos/x.jpg"
+    assert shown_path("/c/pic.jpg", ["/c/pic.jpg"]) == "/c/pic.jpg"

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rich.cells import cell_len
 from rich.text import Text
 
-from dfindex.cli.tables.console import Screen, shown_on
+from dfindex.cli.tables.console import Screen, shown_on, visible
 from dfindex.cli.tables.search import STYLES, say_unavailable
 from dfindex.findings import facts, rest, shown_path
 from dfindex.places import page_of, place_of
@@ -21,48 +22,54 @@ if TYPE_CHECKING:
 _TOLD = 4  # findings that have a line of their own for what was changed
 
 
-def answer(result: AnyResult, roots: Sequence[str]) -> None:
-    """Show what was found, in two lines each where these are few, and how much was searched."""
+def answer(result: AnyResult, roots: Sequence[str], *, verified: bool, where: str) -> None:
+    """Show what was found, in two lines each where these are few, and how much was searched.
+
+    ``verified`` says that pixels were to be compared, ``where`` which samples alone were searched.
+    """
     console = shown_on()
+    searched = _searched(result, where)
     found = [hit for hit in result.hits if hit.verdict in COPIES]
     for hit in found:
-        _shown(console, _headline(hit, result, roots), from_its_end=True)
+        _shown(console, *_headline(hit, result, roots))
         words = "; ".join(facts(hit, result))
         if words and len(found) <= _TOLD:
             _shown(console, Text(f"  {words}"))
     if not found:
         name = Path(result.query.path).name
-        _shown(console, Text(f"No copy of {name} in {_searched(result)}.", "bold"))
+        compared = verified and result.query.available
+        words = f"No copy of {name} in {searched}."
+        doubt = f"No exact copy of {name} in {searched}; no pixels were compared."
+        _shown(console, Text(words if compared else doubt, "bold"))
     others = rest(result)
     if others:
         _shown(console, Text(f"{others}: --all", "dim"))
-    elif not result.hits:
-        _shown(console, Text("Nothing reaches the threshold.", "dim"))
     say_unavailable(result)
     if found:
-        _shown(console, Text(f"Searched {_searched(result)}.", "dim"))
+        _shown(console, Text(f"Searched {searched}.", "dim"))
 
 
-def _headline(hit: Hit, result: AnyResult, roots: Sequence[str]) -> Text:
+def _headline(hit: Hit, result: AnyResult, roots: Sequence[str]) -> tuple[Text, str]:
+    """Return a verdict, and the path and place that it is of."""
     place = (page_of if isinstance(result.query, VideoQuery) else place_of)(hit.sample)
-    text = Text(f"{CALLED[hit.verdict]} of ", STYLES[tone_of(hit.verdict)])
-    return text.append(shown_path(hit.sample.path, roots) + place, "bold")
+    words = Text(f"{CALLED[hit.verdict]} of ", STYLES[tone_of(hit.verdict)])
+    return words, shown_path(hit.sample.path, roots) + place
 
 
-def _searched(result: AnyResult) -> str:
+def _searched(result: AnyResult, where: str) -> str:
     done = result.completeness
     files = f"{done.indexed} files" if done.indexed != 1 else "1 file"
+    files = f"those of {files} that meet the filter" if where else files
     return f"{files}, {done.failed} more could not be read" if done.failed else files
 
 
-def _shown(console: Screen, text: Text, *, from_its_end: bool = False) -> None:
-    """Print a line, where it is for people as wide as their terminal; a path keeps its end."""
-    if not console.is_terminal:
-        console.print(text, soft_wrap=True)
-        return
-    wide = console.width
-    if from_its_end and text.cell_len > wide:
-        words = str(text).split(" of ", 1)[0] + " of "
-        left = text[: len(words)]
-        text = left + Text("…", "bold") + text[len(text) - (wide - len(words) - 1) :]
-    console.print(text)
+def _shown(console: Screen, text: Text, path: str = "") -> None:
+    """Print a line; on a terminal a path that is too long for it keeps its end."""
+    path = visible(path)
+    if console.is_terminal and path:
+        room = console.width - text.cell_len
+        if cell_len(path) > room:
+            while path and cell_len(path) > room - 1:
+                path = path[1:]
+            path = f"…{path}"
+    console.print(text.append(path, "bold") if path else text, soft_wrap=not console.is_terminal)

@@ -46,7 +46,7 @@ def compact(writer: IndexWriter) -> Compaction:
     for row in writer.catalog.spaces():
         dropped += _compact_space(writer, row.fingerprint)
         writer.refresh_ann(row.fingerprint)
-        writer.refresh_keypoints(row.fingerprint, thorough=dropped > 0)
+        writer.refresh_keypoints(row.fingerprint, thorough=True)
     after = writer.catalog.segments()
     return Compaction(
         segments_before=len(before),
@@ -106,11 +106,12 @@ class _Kept:
 
     @classmethod
     def of(cls, record: SegmentRecord, segment: Segment, dead: set[int]) -> _Kept:
-        places = [place for place, row in enumerate(segment.rows()) if row.id not in dead]
+        rows = segment.rows()
+        places = [place for place, row in enumerate(rows) if row.id not in dead]
         heads = segment.head_rows()
         return cls(
             made_as=record,
-            rows=[segment.rows()[place] for place in places],
+            rows=[rows[place] for place in places],
             vectors=segment.halves()[places],
             patches=segment.patch_rows(places),
             keypoints=segment.keypoint_rows(places),

@@ -103,6 +103,11 @@ class KeypointCache:
                 )
         while group := self._worth_joining(kept):
             kept = [one for one in kept if one not in group]
+            damaged = [one for one in group if not self._is_intact(one)]
+            if damaged:  # what they held is read from the segments again
+                self._sweep([one for one in (*kept, *group) if one not in damaged])
+                self.refresh(live, rows, thorough=thorough)
+                return
             kept.append(self._write(self._joined(group)))
             self._sweep(kept)
 
@@ -118,10 +123,8 @@ class KeypointCache:
             try:
                 info = _info(path)
                 self._ids(info)
-                lists = self._lists(info)
-                with unreadable(lists):
-                    if file_sha256(lists) != info.lists_sha256:
-                        found.append(f"{lists} does not match its checksum")
+                if not self._is_intact(info):
+                    found.append(f"{self._lists(info)} does not match its checksum")
             except IndexDamagedError as error:
                 found.append(str(error))
         return found
@@ -134,7 +137,7 @@ class KeypointCache:
             try:
                 ids = self._ids(info)
                 self._check_head(info)
-            except IndexDamagedError:
+            except StoreError:
                 continue  # what it held is read from the segments
             alive = np.intersect1d(ids, live)
             if len(alive) and not np.isin(alive, held).any():
@@ -156,6 +159,11 @@ class KeypointCache:
             fits = path.stat().st_size == info.bytes
             if not fits or head_sha256(path, info.head_bytes) != info.head_sha256:
                 raise IndexDamagedError(f"{path} does not match its checksum")
+
+    def _is_intact(self, info: PartInfo) -> bool:
+        path = self._lists(info)
+        with unreadable(path):
+            return file_sha256(path) == info.lists_sha256
 
     def _joined(self, group: Sequence[PartInfo]) -> KeypointLists:
         parts = [
@@ -209,7 +217,9 @@ class KeypointCache:
         for one in sorted(parts, key=lambda one: one.number):
             if one.samples < self._full:
                 levels[(one.samples // self._worth).bit_length() // 2].append(one)
-        return next((group[:FEW] for _, group in sorted(levels.items()) if len(group) >= FEW), [])
+        groups = (group[:FEW] for _, group in sorted(levels.items()) if len(group) >= FEW)
+        fitting = (one for one in groups if sum(part.samples for part in one) <= self._full)
+        return next(fitting, [])
 
     def _lists(self, info: PartInfo) -> Path:
         return self._folder / f"{info.number:012d}.lists"

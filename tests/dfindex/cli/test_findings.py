@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 from PIL import Image, ImageOps
+from rich.cells import cell_len
+from rich.text import Text
 
 import dfindex
 from tests.checkout import PHOTOS
@@ -103,3 +105,33 @@ def test_all_lists_what_is_only_near(
     shown = run("search", index / "unknown.jpg", "--index", index / "index", "--all").stdout
     assert shown.count("other-") + shown.count("copy-") >= 5
     assert "No copy was found: these are only the nearest." in shown
+
+
+def test_no_more_is_said_than_was_looked_at(
+    run: Run, monkeypatch: pytest.MonkeyPatch, index: Path
+) -> None:
+    asked = (index / "unknown.jpg", "--index", index / "index", "-k", 4)
+    found = lines(run, monkeypatch, *asked, "--no-verify")
+    assert found[0].startswith("No exact copy of unknown.jpg in 16 files; no pixels were compared.")
+    found = lines(run, monkeypatch, *asked, "--where", "path like '%other%'", width=140)
+    assert found[0] == "No copy of unknown.jpg in those of 16 files that meet the filter."
+    found = lines(run, monkeypatch, *asked, "--where", "path = 'nowhere'", width=140)
+    assert found == ["No copy of unknown.jpg in those of 16 files that meet the filter."]
+    refused = run("search", index / "corpus", "--index", index / "index", "--all")
+    assert refused.exit_code == 2
+    assert "expected one picture or video with --all, got a folder" in refused.output
+
+
+def test_a_name_of_wide_characters_keeps_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    from dfindex.cli.tables.console import shown_on
+    from dfindex.cli.tables.findings import _shown
+
+    monkeypatch.setenv("COLUMNS", "40")
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    console = shown_on()
+    with console.capture() as captured:
+        _shown(console, Text("altered copy of "), "\u5f71" * 30 + "/\u56fe.jpg")
+    (line,) = re.sub(r"\x1b\[[0-9;]*m", "", captured.get()).splitlines()
+    assert line.startswith("altered copy of …\u5f71")
+    assert line.endswith("\u5f71/\u56fe.jpg")
+    assert 38 <= cell_len(line) <= 40

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from indexer.corpus import FoundFile
-from indexer.store.maintenance.compaction import compact
+from indexer.store.maintenance.compaction import compact, rewrite
 from indexer.store.maintenance.examination import examine
 from indexer.store.maintenance.repair import repair
 from indexer.store.reader import IndexReader
@@ -108,6 +108,18 @@ def test_what_is_removed_is_found_no_more_and_leaves_the_files_with_a_compaction
         compact(writer)
     assert its_own(index) == 0
     assert lists(index)
+    assert not any(code in path.read_bytes() for path in index.rglob("*") if path.is_file())
+
+
+def test_a_compaction_leaves_out_what_a_build_has_dropped_before(index: Path) -> None:
+    """No row is left to drop then: the lists are looked through all the same."""
+    code = OWN.codes[0].tobytes()
+    with IndexWriter(index) as writer:
+        writer.catalog.remove_paths([f"/corpus/{QUERY:04d}.png".encode()])
+        rewrite(writer, writer.catalog.segments(SPEC.fingerprint))
+    assert any(code in path.read_bytes() for path in lists(index))
+    with IndexWriter(index) as writer:
+        assert compact(writer).rows_dropped == 0
     assert not any(code in path.read_bytes() for path in index.rglob("*") if path.is_file())
 
 

@@ -245,3 +245,42 @@ def test_a_write_that_fails_leaves_the_lists_of_before(
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert [len(part.ids) for part in cache.parts(np.arange(32))] == [16]
     assert len(list(tmp_path.iterdir())) == 3
+
+
+def test_damage_is_not_joined_into_what_passes_for_whole(
+    tmp_path: Path, rows: UInt8, read: Callable[..., object]
+) -> None:
+    cache, live = KeypointCache(tmp_path, worth=8), np.arange(64)
+    for count in (16, 32, 48):
+        cache.refresh(np.arange(count), read)
+    path = min(tmp_path.glob("*.lists"))
+    data = bytearray(path.read_bytes())
+    data[-2] ^= 255  # a row that none of its samples has, but one of those that come after might
+    path.write_bytes(data)
+    cache.refresh(live, read)
+    assert cache.problems() == []
+    query = Keypoints.from_row(rows[9])
+    assert everything(cache, live, query) == in_memory(live, rows, query)
+    assert set(np.concatenate([part.ids for part in cache.parts(live)])) == set(range(64))
+
+
+def test_no_part_grows_beyond_what_is_full(
+    tmp_path: Path, rows: UInt8, read: Callable[..., object]
+) -> None:
+    cache = KeypointCache(tmp_path, worth=8, full=40)
+    for count in range(8, SAMPLES + 1, 8):
+        cache.refresh(np.arange(count), read)
+        parts = cache.parts(np.arange(count))
+        assert max(len(part.ids) for part in parts) <= 40
+        assert sum(len(part.ids) for part in parts) == count
+
+
+def test_a_file_that_may_not_be_read_is_made_up_for_by_the_segments(
+    tmp_path: Path, rows: UInt8, read: Callable[..., object]
+) -> None:
+    cache, live = KeypointCache(tmp_path, worth=8), np.arange(24)
+    cache.refresh(live, read)
+    path = next(tmp_path.glob("*.ids"))
+    path.unlink()
+    path.mkdir()
+    assert cache.parts(live) == []
