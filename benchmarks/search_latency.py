@@ -26,6 +26,7 @@ from search.searcher import Searcher
 from search.verdict import COPIES
 
 PACKAGES = ("dfindex", "numpy", "opencv-python-headless", "torch", "faiss-cpu")
+_TOLD_EVERY = 50  # non-matching pictures
 PARTS = ("embed", "retrieve", "verify", "total")
 
 
@@ -103,7 +104,11 @@ def run(
             verified = [searcher.search(query) for query, _ in asked]
             unverified = [searcher.search(query, SearchOptions(verify=False)) for query, _ in asked]
             tell(f"{len(unseen)} non-matching pictures")
-            wrong = [pair for path in unseen for pair in _taken_for_copies(searcher, path)]
+            wrong: list[tuple[str, str]] = []
+            for done, path in enumerate(unseen, start=1):
+                wrong += _taken_for_copies(searcher, path)
+                if done % _TOLD_EVERY == 0:
+                    tell(f"{done} searched for, {len(wrong)} taken for copies")
     first = [_is_first(result, path) for result, (_, path) in zip(verified, asked, strict=True)]
     return SearchReport(
         encoder=encoder.spec.name,
