@@ -93,9 +93,7 @@ class Keypoints:
         packed = np.zeros(COUNT, _ROW)
         packed["code"][:n] = self.codes[:n]
         packed["point"][:n] = np.clip(np.rint(self.points[:n] * 65535), 0, 65535)
-        octaves = np.log2(np.maximum(self.sizes[:n], _SMALLEST_SIZE) / _SMALLEST_SIZE)
-        packed["size"][:n] = np.clip(np.rint(octaves * _SIZES_PER_OCTAVE), 0, 255)
-        packed["angle"][:n] = np.rint(self.angles[:n] % 360 * 256 / 360).astype(np.int64) % 256
+        packed["size"][:n], packed["angle"][:n] = in_bytes(self.sizes[:n], self.angles[:n])
         packed["word"][:n] = self.words[:n]
         return np.concatenate([np.array([n], np.uint16).view(np.uint8), packed.view(np.uint8)])
 
@@ -104,14 +102,31 @@ class Keypoints:
         """Unpack `to_row`'s bytes."""
         n = int(np.ascontiguousarray(row[:2]).view(np.uint16)[0])
         packed = np.ascontiguousarray(row[2:]).view(_ROW)[:n]
-        octaves = packed["size"].astype(np.float32) / _SIZES_PER_OCTAVE
+        sizes, angles = from_bytes(packed["size"], packed["angle"])
         return cls(
             codes=np.ascontiguousarray(packed["code"]),
             points=packed["point"].astype(np.float32) / np.float32(65535),
-            sizes=np.asarray(_SMALLEST_SIZE * 2**octaves, dtype=np.float32),
-            angles=packed["angle"].astype(np.float32) * np.float32(360 / 256),
+            sizes=sizes,
+            angles=angles,
             words=np.ascontiguousarray(packed["word"]),
         )
+
+
+def in_bytes(sizes: Float32, angles: Float32) -> tuple[UInt8, UInt8]:
+    """Return sizes and angles (n,) of keypoints in a byte each, as an index keeps them."""
+    octaves = np.log2(np.maximum(sizes, _SMALLEST_SIZE) / _SMALLEST_SIZE)
+    steps = np.clip(np.rint(octaves * _SIZES_PER_OCTAVE), 0, 255)
+    turns = np.rint(angles % 360 * 256 / 360).astype(np.int64) % 256
+    return steps.astype(np.uint8), turns.astype(np.uint8)
+
+
+def from_bytes(sizes: UInt8, angles: UInt8) -> tuple[Float32, Float32]:
+    """Return the sizes and angles (n,) that `in_bytes` packed."""
+    octaves = sizes.astype(np.float32) / _SIZES_PER_OCTAVE
+    return (
+        np.asarray(_SMALLEST_SIZE * 2**octaves, dtype=np.float32),
+        angles.astype(np.float32) * np.float32(360 / 256),
+    )
 
 
 @dataclass(frozen=True)

@@ -230,9 +230,8 @@ def _fetched(entry: EncoderEntry, options: Options) -> tuple[Path, Options, Enco
             f"copy {entry.pinned} into a folder and give --encoder FOLDER"
         )
     manifest = model_cache.read_manifest(folder)
-    if (
-        manifest is not None
-    ):  # what was fetched is what must be there, also where nobody published it
+    # What was fetched is what must be there, also where nobody published its checksum.
+    if manifest is not None:
         entry = replace(entry, weights_sha256=manifest.weights_sha256, revision=manifest.revision)
     return folder, options, entry
 

@@ -8,12 +8,14 @@ import hashlib
 import json
 import os
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeVar
 
 from indexer.disk import code_of, described, way_out
 from indexer.errors import IndexDamagedError, StoreError
+
+T = TypeVar("T")
 
 TEMPORARY_SUFFIX = ".tmp"
 _CHUNK = 1 << 20
@@ -137,6 +139,15 @@ def read_sealed_json(path: Path) -> dict[str, Any]:
     if not isinstance(value, dict) or seal != _seal(value):
         raise _damaged(path)
     return dict(value)
+
+
+def trusted(paths: Iterable[Path], read: Callable[[Path], T]) -> list[T]:
+    """Return what can be read of a cache's files: one that cannot be trusted is no cache."""
+    found = []
+    for path in paths:
+        with contextlib.suppress(StoreError):
+            found.append(read(path))
+    return found
 
 
 def is_there(path: Path) -> bool:

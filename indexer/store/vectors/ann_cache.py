@@ -13,6 +13,7 @@ from indexer.store.durable import (
     file_sha256,
     read_sealed_json,
     sync_file,
+    trusted,
     unreadable,
     write_sealed_json,
 )
@@ -121,18 +122,12 @@ class AnnCache:
             try:
                 if not self.intact(_info(path)):
                     found.append(f"{path.with_suffix('.faiss')} does not match its checksum")
-            except (IndexDamagedError, TypeError, KeyError) as error:
+            except IndexDamagedError as error:
                 found.append(str(error))
         return found
 
     def _infos(self) -> list[AnnInfo]:
-        infos = []
-        for path in sorted(self._folder.glob("*.json"), reverse=True):
-            try:
-                infos.append(_info(path))
-            except (StoreError, TypeError, KeyError):
-                continue  # a cache that cannot be trusted is no cache
-        return infos
+        return trusted(sorted(self._folder.glob("*.json"), reverse=True), _info)
 
     def _drop_old(self) -> None:
         for path in sorted(self._folder.glob("*.json"), reverse=True)[_KEPT:]:
@@ -145,4 +140,7 @@ class AnnCache:
 
 def _info(path: Path) -> AnnInfo:
     value = read_sealed_json(path)
-    return AnnInfo(**{**value, "segments": tuple(value["segments"])})
+    try:
+        return AnnInfo(**{**value, "segments": tuple(value["segments"])})
+    except (TypeError, KeyError) as error:
+        raise IndexDamagedError(f"{path} does not describe a nearest-neighbour index") from error

@@ -24,6 +24,7 @@ from indexer.store.durable import (
     read_sealed_json,
     replace_file,
     sync_file,
+    trusted,
     unreadable,
     write_sealed_json,
 )
@@ -96,11 +97,8 @@ class KeypointCache:
         if len(missing) >= self._worth:
             for start in range(0, len(missing), self._full):
                 some = missing[start : start + self._full]
-                kept.append(
-                    self._write(
-                        KeypointLists.build(rows(some), fine=len(some) >= self._fine).holding(some)
-                    )
-                )
+                lists = KeypointLists.build(rows(some), fine=len(some) >= self._fine)
+                kept.append(self._write(lists.holding(some)))
         while group := self._worth_joining(kept):
             kept = [one for one in kept if one not in group]
             damaged = [one for one in group if not self._is_intact(one)]
@@ -197,12 +195,7 @@ class KeypointCache:
 
     def _infos(self) -> list[PartInfo]:
         """Return what is known of every part that can be trusted, the largest first."""
-        found = []
-        for path in sorted(self._folder.glob("*.json")):
-            try:
-                found.append(_info(path))
-            except StoreError:
-                continue  # a cache that cannot be trusted is no cache
+        found = trusted(sorted(self._folder.glob("*.json")), _info)
         return sorted(found, key=lambda one: (-one.samples, one.number))
 
     def _sweep(self, kept: Sequence[PartInfo]) -> None:

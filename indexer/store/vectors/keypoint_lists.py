@@ -15,7 +15,15 @@ from typing import Any
 import numpy as np
 
 from indexer.errors import IndexDamagedError
-from indexer.keypoints import CODE_BYTES, LISTS, WORDS, Keypoints, vocabulary
+from indexer.keypoints import (
+    CODE_BYTES,
+    LISTS,
+    WORDS,
+    Keypoints,
+    from_bytes,
+    in_bytes,
+    vocabulary,
+)
 from indexer.store.vectors.ann import faiss_module, write_index
 from indexer.types import Float32, Int64, UInt8
 
@@ -23,8 +31,6 @@ BITS = 8 * CODE_BYTES
 ENTRY_BYTES = CODE_BYTES + 8  # of a keypoint in a list
 _ROW, _X, _Y, _SIZE = 36, 26, 16, 8  # bits to the right of each part; the angle has the last eight
 _PLACES = 1 << 10  # steps of a picture's longest side
-_SIZES_PER_OCTAVE, _SMALLEST_OCTAVE = 16, -12.0
-_DEGREES = 256 / 360
 
 
 @dataclass(frozen=True)
@@ -40,12 +46,12 @@ class Entries:
     def unpacked(cls, packed: Int64) -> Entries:
         """Unpack what `_packed` returned, (n,) int64."""
         x, y = ((packed >> bits & (_PLACES - 1)) for bits in (_X, _Y))
-        octaves = (packed >> _SIZE & 255).astype(np.float32) / _SIZES_PER_OCTAVE
+        sizes, angles = from_bytes(*(each.astype(np.uint8) for each in (packed >> _SIZE, packed)))
         return cls(
             rows=row_of(packed),
             points=(np.column_stack([x, y]) + 0.5).astype(np.float32) / np.float32(_PLACES),
-            sizes=np.asarray(2 ** (octaves + np.float32(_SMALLEST_OCTAVE)), dtype=np.float32),
-            angles=(packed & 255).astype(np.float32) / np.float32(_DEGREES),
+            sizes=sizes,
+            angles=angles,
         )
 
 
@@ -56,9 +62,8 @@ def row_of(packed: Int64) -> Int64:
 
 def _packed(rows: Int64, found: Keypoints) -> Int64:
     places = np.clip(found.points * _PLACES, 0, _PLACES - 1).astype(np.int64)
-    octaves = np.log2(np.maximum(found.sizes, 2**_SMALLEST_OCTAVE)) - _SMALLEST_OCTAVE
-    sizes = np.clip(np.rint(octaves * _SIZES_PER_OCTAVE), 0, 255).astype(np.int64)
-    angles = np.rint(found.angles % 360 * _DEGREES).astype(np.int64) % 256
+    bytes_ = in_bytes(found.sizes, found.angles)
+    sizes, angles = (each.astype(np.int64) for each in bytes_)
     return np.asarray(
         rows << _ROW | places[:, 0] << _X | places[:, 1] << _Y | sizes << _SIZE | angles,
         dtype=np.int64,
